@@ -1,0 +1,64 @@
+# What CI runs, and what you run: the same targets.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := all
+
+TOOLS := $(CURDIR)/_output/tools
+LINT  := $(TOOLS)/golangci-lint-$(shell sha256sum tools/golangci-lint/go.sum | cut -c1-12)
+LOCAL := go run ./cluster/local
+
+.PHONY: all
+all: test ## Everything that CI checks.
+
+.PHONY: help
+help: ## What there is to make.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.PHONY: test
+test: deps check-generate lint ## All tests, on a real control plane and real brokers.
+	go test -race -timeout 40m ./...
+
+.PHONY: test-short
+test-short: ## The tests that need nothing but Go.
+	go test -race -short ./...
+
+.PHONY: deps
+deps: ## Install what is missing from the distribution's packages.
+	@tools/deps
+
+.PHONY: generate
+generate: ## Write again what is generated.
+	go generate ./...
+
+.PHONY: check-generate
+check-generate: ## Fail if what is generated is not what is checked in.
+	@tools/check-generate
+
+.PHONY: lint
+lint: $(LINT) ## Run the linters.
+	$(LINT) run ./...
+
+$(LINT):
+	@echo "building golangci-lint (a few minutes, once)"
+	cd tools/golangci-lint && CGO_ENABLED=0 go build -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+.PHONY: build
+build: ## Build the packages, with the runtime images in them.
+	$(LOCAL) build
+
+.PHONY: up
+up: deps ## Start the local control plane, with this checkout's packages installed.
+	$(LOCAL) up
+
+.PHONY: demo
+demo: up ## Show the whole path: a claim becomes a store, a service uses it, drift is repaired.
+	go run ./examples/demo
+
+.PHONY: down
+down: ## Stop the local control plane.
+	$(LOCAL) down
+
+.PHONY: bench-ready
+bench-ready: up ## Measure how long stores and claims take to become Ready, and a thousand of them.
+	go run ./test/bench

@@ -1,0 +1,262 @@
+// Package memory keeps an event store in memory, for tests. It is complete: whatever passes on it passes on a broker,
+// save the broker's failures. Nothing is kept when the process ends.
+//
+//	store := memory.New()
+//
+// Importing it also registers the driver of provider "memory": Secrets with the same store name then open the same store,
+// within one process.
+package memory
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/refuse"
+	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
+)
+
+func init() { eventstore.Register("memory", driver{}) }
+
+// defaultSubscription is the one that a store made by [New] subscribes as.
+const defaultSubscription = "default"
+
+var errClosed = errors.New("store is closed")
+
+// Store is an event store in memory. Its zero value is not usable.
+type Store struct {
+	db      *database
+	binding eventstore.Binding
+	full    bool // Made by New: may append and subscribe alike.
+
+	closed context.Context
+	close  context.CancelFunc
+	wg     sync.WaitGroup
+}
+
+var (
+	_ eventstore.Store            = (*Store)(nil)
+	_ eventstore.DeadLetterReader = (*Store)(nil)
+)
+
+// An Option changes what [New] makes.
+type Option func(*eventstore.Binding)
+
+// WithPartitions says how many partitions the store has. Default: 6.
+func WithPartitions(n int) Option { return func(b *eventstore.Binding) { b.Partitions = n } }
+
+// WithMaxEventBytes limits the size of an append. Default: no limit.
+func WithMaxEventBytes(n int) Option { return func(b *eventstore.Binding) { b.MaxEventBytes = n } }
+
+// WithStreaming makes a streaming store: one without versions.
+func WithStreaming() Option { return func(b *eventstore.Binding) { b.Streaming = true } }
+
+// WithDelivery says how its subscriptions deliver. Default: [eventstore.DefaultDelivery].
+func WithDelivery(d eventstore.Delivery) Option {
+	return func(b *eventstore.Binding) { b.Delivery = d }
+}
+
+// New returns an empty store. Unlike a store that was opened by its Secret, it subscribes too, as subscription "default";
+// [Store.Subscription] makes others.
+func New(opts ...Option) *Store {
+	b := eventstore.Binding{
+		Provider: "memory", Store: "memory", Subscription: defaultSubscription, Layout: layout.Version,
+		Partitions: layout.DefaultPartitions, Snapshots: true, Delivery: eventstore.DefaultDelivery(),
+	}
+	for _, o := range opts {
+		o(&b)
+	}
+	return newStore(newDatabase(b.Partitions), b, true)
+}
+
+func newStore(db *database, b eventstore.Binding, full bool) *Store {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Store{db: db, binding: b, full: full, closed: ctx, close: cancel}
+}
+
+// Subscription returns the same store, opened as a subscription of the given name. It begins with the first event.
+func (s *Store) Subscription(name string, opts ...eventstore.SubscribeOption) (*Store, error) {
+	b := s.binding
+	b.Subscription = name
+	d, err := b.Delivery.With(opts...)
+	if err != nil {
+		return nil, err
+	}
+	b.Delivery = d
+	return newStore(s.db, b, false), layout.ValidateSubscription(name)
+}
+
+// Close ends what runs on s, and waits for its subscriptions.
+func (s *Store) Close() error {
+	s.close()
+	s.wg.Wait()
+	return nil
+}
+
+type driver struct{}
+
+var (
+	openMu sync.Mutex
+	opened = map[string]*database{}
+)
+
+// Open implements [eventstore.Driver].
+func (driver) Open(_ context.Context, b eventstore.Binding) (eventstore.Store, error) {
+	openMu.Lock()
+	defer openMu.Unlock()
+	db, ok := opened[b.Store]
+	if !ok {
+		db = newDatabase(b.Partitions)
+		opened[b.Store] = db
+	}
+	return newStore(db, b, false), nil
+}
+
+// database is what several stores of one process share. What it holds is never changed once it is there.
+type database struct {
+	mu         sync.Mutex
+	partitions int
+	log        []entry // Of all partitions, in the order of appends.
+	streams    map[eventstore.StreamID][]int
+	snapshots  map[eventstore.StreamID]eventstore.Snapshot
+	groups     map[string]*group
+	changed    chan struct{} // Closed and replaced when anything changes.
+}
+
+// entry is one append.
+type entry struct {
+	partition int
+	events    []eventstore.Event
+}
+
+func newDatabase(partitions int) *database {
+	return &database{
+		partitions: partitions, streams: map[eventstore.StreamID][]int{}, groups: map[string]*group{},
+		snapshots: map[eventstore.StreamID]eventstore.Snapshot{}, changed: make(chan struct{}),
+	}
+}
+
+// notify wakes whoever waits for a change. The caller holds the lock.
+func (db *database) notify() {
+	close(db.changed)
+	db.changed = make(chan struct{})
+}
+
+// wait returns when the database is not what it was at changed, or ctx ends.
+func wait(ctx context.Context, changed <-chan struct{}) error {
+	select {
+	case <-changed:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// version is the stream's version. The caller holds the lock.
+func (db *database) version(s eventstore.StreamID) eventstore.Version {
+	at := db.streams[s]
+	if len(at) == 0 {
+		return 0
+	}
+	events := db.log[at[len(at)-1]].events
+	return events[len(events)-1].Version
+}
+
+// repeated returns the version after the append that began with id, if it was made at expected. The caller holds the lock.
+func (db *database) repeated(s eventstore.StreamID, expected eventstore.Version, id string) (eventstore.Version, bool) {
+	for n, i := range slices.Backward(db.streams[s]) {
+		if expected == eventstore.Any && len(db.streams[s])-n > layout.AnyWindow {
+			break
+		}
+		events := db.log[i].events
+		if (expected == eventstore.Any || events[0].Version == expected+1) && events[0].ID == id {
+			return events[len(events)-1].Version, true
+		}
+	}
+	return 0, false
+}
+
+// Append implements [eventstore.Appender].
+func (s *Store) Append(ctx context.Context, stream eventstore.StreamID, expected eventstore.Version, events ...eventstore.EventData) (eventstore.Version, error) {
+	if err := s.writable(ctx); err != nil {
+		return 0, err
+	}
+	fields, prepared, err := record.ForAppend(s.binding, stream, expected, events)
+	if err != nil {
+		return 0, err
+	}
+	if len(prepared) == 0 {
+		return s.unchanged(stream, expected)
+	}
+	// Through the record and back, so that what comes out is what a broker would give.
+	values := make(map[string]string, len(fields))
+	for _, f := range fields {
+		values[f.Name] = f.Value
+	}
+	decoded, err := record.Decode(values)
+	if err != nil {
+		return 0, err
+	}
+	s.db.mu.Lock()
+	defer s.db.mu.Unlock()
+	version := s.db.version(stream)
+	if won, ok := s.db.repeated(stream, expected, prepared[0].ID); ok {
+		return won, nil
+	}
+	if expected != eventstore.Any && expected != version {
+		return 0, &eventstore.ConcurrencyError{Expected: expected, Actual: version}
+	}
+	return s.db.add(decoded, version, s.binding.Streaming), nil
+}
+
+func (db *database) add(events []eventstore.Event, version eventstore.Version, streaming bool) eventstore.Version {
+	stream := events[0].Stream
+	p := layout.Partition(stream.String(), db.partitions)
+	for i := range events {
+		events[i].Recorded = time.Now().UTC().Round(0)
+		events[i].Position = position(p, len(db.log), i)
+		if !streaming {
+			version++
+			events[i].Version = version
+		}
+	}
+	if !streaming {
+		db.streams[stream] = append(db.streams[stream], len(db.log))
+	}
+	db.log = append(db.log, entry{partition: p, events: events})
+	db.notify()
+	return version
+}
+
+// unchanged is the outcome of an append of no events: the expectation is checked nevertheless.
+func (s *Store) unchanged(stream eventstore.StreamID, expected eventstore.Version) (eventstore.Version, error) {
+	s.db.mu.Lock()
+	defer s.db.mu.Unlock()
+	version := s.db.version(stream)
+	if expected != eventstore.Any && expected != version {
+		return 0, &eventstore.ConcurrencyError{Expected: expected, Actual: version}
+	}
+	return version, nil
+}
+
+// writable says why nothing can be written.
+func (s *Store) writable(ctx context.Context) error {
+	if !s.full {
+		if err := refuse.Writes(s.binding); err != nil {
+			return err
+		}
+	}
+	return s.usable(ctx)
+}
+
+// usable says why nothing can be done: the store is closed, or ctx has ended.
+func (s *Store) usable(ctx context.Context) error {
+	if s.closed.Err() != nil {
+		return errClosed
+	}
+	return ctx.Err()
+}

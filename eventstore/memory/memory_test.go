@@ -1,0 +1,14 @@
+package memory_test
+
+import (
+	"testing"
+
+	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/memory"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/storetest"
+)
+
+func TestStore(t *testing.T) {
+	open := func(*testing.T) eventstore.Store { return memory.New(memory.WithMaxEventBytes(10_000)) }
+	storetest.Run(t, open, storetest.WithMaxEventBytes(10_000))
+}

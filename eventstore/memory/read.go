@@ -1,0 +1,187 @@
+package memory
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/refuse"
+)
+
+// Read implements [eventstore.Reader].
+func (s *Store) Read(ctx context.Context, stream eventstore.StreamID, after eventstore.Version) iter.Seq2[eventstore.Event, error] {
+	return func(yield func(eventstore.Event, error) bool) {
+		events, err := s.read(ctx, stream, after)
+		if err != nil {
+			yield(eventstore.Event{}, err)
+			return
+		}
+		for _, e := range events {
+			if err := s.usable(ctx); err != nil {
+				yield(eventstore.Event{}, err)
+				return
+			}
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (s *Store) read(ctx context.Context, stream eventstore.StreamID, after eventstore.Version) ([]eventstore.Event, error) {
+	if err := refuse.Read(s.binding); err != nil {
+		return nil, err
+	}
+	if err := stream.Validate(); err != nil {
+		return nil, err
+	}
+	if err := s.usable(ctx); err != nil {
+		return nil, err
+	}
+	s.db.mu.Lock()
+	defer s.db.mu.Unlock()
+	var events []eventstore.Event
+	for _, i := range s.db.streams[stream] {
+		for _, e := range s.db.log[i].events {
+			if e.Version > after {
+				events = append(events, e)
+			}
+		}
+	}
+	return events, nil
+}
+
+// Replay implements [eventstore.Reader]. Partitions are merged in the order of appends.
+func (s *Store) Replay(ctx context.Context, from eventstore.Start) iter.Seq2[eventstore.Event, error] {
+	return func(yield func(eventstore.Event, error) bool) {
+		if err := s.replay(ctx, from, yield); err != nil {
+			yield(eventstore.Event{}, err)
+		}
+	}
+}
+
+func (s *Store) replay(ctx context.Context, from eventstore.Start, yield func(eventstore.Event, error) bool) error {
+	after := map[int]eventstore.Position{}
+	for _, p := range from.After {
+		if _, _, err := parseOffset(p.Offset); err != nil || p.Partition < 0 || p.Partition >= s.db.partitions {
+			return fmt.Errorf("cannot replay after position %q: it is not of this store", p)
+		}
+		after[p.Partition] = p
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(s.closed, func() { cancel(errClosed) })()
+	end := -1
+	for i := 0; ; i++ {
+		e, last, err := s.entry(ctx, i, &end, from.Live)
+		if err != nil || last {
+			return err
+		}
+		for _, event := range e.events {
+			if p, ok := after[e.partition]; ok && !later(event.Position, p) || !ok && event.Recorded.Before(from.Time) {
+				continue
+			}
+			if !yield(event, nil) {
+				return nil
+			}
+		}
+	}
+}
+
+// entry returns the i-th append, and waits for it if live. last says that the replay is over.
+func (s *Store) entry(ctx context.Context, i int, end *int, live bool) (e entry, last bool, err error) {
+	for {
+		if ctx.Err() != nil {
+			return e, false, context.Cause(ctx)
+		}
+		s.db.mu.Lock()
+		n, changed := len(s.db.log), s.db.changed
+		if i < n {
+			e = s.db.log[i]
+		}
+		s.db.mu.Unlock()
+		if *end < 0 {
+			*end = n
+		}
+		switch {
+		case !live && i >= *end:
+			return e, true, nil
+		case i < n:
+			return e, false, nil
+		}
+		if err := wait(ctx, changed); err != nil {
+			return e, false, err
+		}
+	}
+}
+
+// position of the i-th event of an entry: its place in the log, and i unless it is the first.
+func position(partition, entry, i int) eventstore.Position {
+	offset := strconv.Itoa(entry + 1)
+	if i > 0 {
+		offset += "." + strconv.Itoa(i)
+	}
+	return eventstore.Position{Partition: partition, Offset: offset}
+}
+
+func parseOffset(offset string) (entry, i int, err error) {
+	first, second, ok := strings.Cut(offset, ".")
+	if entry, err = strconv.Atoi(first); err == nil && ok {
+		i, err = strconv.Atoi(second)
+	}
+	return entry, i, err
+}
+
+func later(a, b eventstore.Position) bool {
+	a1, a2, _ := parseOffset(a.Offset)
+	b1, b2, _ := parseOffset(b.Offset)
+	return a1 > b1 || a1 == b1 && a2 > b2
+}
+
+// SaveSnapshot implements [eventstore.Snapshots].
+func (s *Store) SaveSnapshot(ctx context.Context, snapshot eventstore.Snapshot) error {
+	if err := s.snapshots(ctx, snapshot.Stream); err != nil {
+		return err
+	}
+	if err := s.writable(ctx); err != nil {
+		return err
+	}
+	if snapshot.Time.IsZero() {
+		snapshot.Time = time.Now()
+	}
+	snapshot.Time = snapshot.Time.UTC().Round(0)
+	s.db.mu.Lock()
+	defer s.db.mu.Unlock()
+	if s.db.snapshots[snapshot.Stream].Version <= snapshot.Version {
+		s.db.snapshots[snapshot.Stream] = snapshot
+	}
+	return nil
+}
+
+// LoadSnapshot implements [eventstore.Snapshots].
+func (s *Store) LoadSnapshot(ctx context.Context, stream eventstore.StreamID) (eventstore.Snapshot, error) {
+	if err := s.snapshots(ctx, stream); err != nil {
+		return eventstore.Snapshot{}, err
+	}
+	s.db.mu.Lock()
+	defer s.db.mu.Unlock()
+	snapshot, ok := s.db.snapshots[stream]
+	if !ok {
+		return snapshot, fmt.Errorf("cannot load snapshot of %s: %w", stream, eventstore.ErrNotFound)
+	}
+	return snapshot, nil
+}
+
+func (s *Store) snapshots(ctx context.Context, stream eventstore.StreamID) error {
+	if err := refuse.Snapshots(s.binding); err != nil {
+		return err
+	}
+	if err := stream.Validate(); err != nil {
+		return err
+	}
+	return s.usable(ctx)
+}

@@ -1,0 +1,197 @@
+package redis
+
+import (
+	"context"
+	"iter"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/deliver"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/refuse"
+	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
+)
+
+// Fields of a dead letter, beside those of the event's own record.
+const (
+	deadReason   = "dl_reason"
+	deadAttempts = "dl_attempts"
+	deadPosition = "dl_position"
+)
+
+// Done implements [deliver.Log].
+func (p *partition) Done(r deliver.Record) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done = append(p.done, r.ID)
+	signal(p.toAck)
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// acknowledge tells the server what is done, many entries at a time, until ctx ends; then once more.
+func (p *partition) acknowledge(ctx context.Context) {
+	for last := false; !last; {
+		select {
+		case <-p.toAck:
+		case <-ctx.Done():
+			last = true
+		}
+		for !p.ack(ctx) {
+			select {
+			case <-time.After(p.store.timing.tick / 4):
+			case <-p.work.Done(): // Whoever has the lease next delivers again what is not acknowledged.
+				return
+			}
+		}
+	}
+}
+
+// ack reports whether all that is done was acknowledged, or never can be by us.
+func (p *partition) ack(ctx context.Context) bool {
+	p.mu.Lock()
+	n := min(len(p.done), window)
+	done := p.done[:n]
+	args := []any{p.token, p.group, n}
+	for _, id := range done {
+		args = append(args, id)
+	}
+	var forget []string
+	for event := range p.attempts {
+		for _, id := range done {
+			if event == id || len(event) > len(id) && event[:len(id)] == id && event[len(id)] == '.' {
+				forget = append(forget, event)
+				args = append(args, event)
+			}
+		}
+	}
+	p.mu.Unlock()
+	if n == 0 {
+		return true
+	}
+	answer, cancel := p.store.answer(ctx)
+	defer cancel()
+	err := ackScript.Run(answer, p.store.client, []string{p.events, p.leased, p.retries}, args...).Err()
+	if isStale(err) {
+		p.lost()
+		return true
+	}
+	if err != nil {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done = p.done[n:]
+	p.inFlight -= n
+	for _, event := range forget {
+		delete(p.attempts, event)
+	}
+	if len(p.done) > 0 {
+		signal(p.toAck)
+	}
+	signal(p.acked)
+	return true
+}
+
+// Attempts implements [deliver.Log].
+func (p *partition) Attempts(r deliver.Record, i int) (n int, dead bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n = p.attempts[r.Events[i].Position.Offset]
+	return n, n < 0
+}
+
+func (p *partition) note(r deliver.Record, i, n int) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	event := r.Events[i].Position.Offset
+	p.attempts[event] = n
+	return event
+}
+
+// Failed implements [deliver.Log].
+func (p *partition) Failed(ctx context.Context, r deliver.Record, i, attempts int) error {
+	event := p.note(r, i, attempts)
+	ctx, cancel := p.store.answer(ctx)
+	defer cancel()
+	return failScript.Run(ctx, p.store.client, []string{p.events, p.leased, p.retries}, p.token, p.group, r.ID, event, attempts).Err()
+}
+
+// Dead implements [deliver.Log].
+func (p *partition) Dead(ctx context.Context, r deliver.Record, i, attempts int, cause error) error {
+	e := r.Events[i]
+	fields, err := record.Single(record.SourceOf(p.store.Store), e)
+	if err != nil {
+		return err
+	}
+	event := e.Position.Offset
+	args := append([]any{p.token, p.group, r.ID, event}, flat(fields)...)
+	args = append(args, deadReason, cause.Error(), deadAttempts, attempts, deadPosition, e.Position.String())
+	ctx, cancel := p.store.answer(ctx)
+	defer cancel()
+	written, err := deadScript.Run(ctx, p.store.client, []string{p.dead, p.leased, p.retries, p.events}, args...).Int()
+	if err != nil {
+		return err
+	}
+	if written == 1 { // Else the group was moved back by a replay, and will read the event again.
+		p.note(r, i, -1)
+	}
+	return nil
+}
+
+// DeadLetters implements [eventstore.DeadLetterReader].
+func (s *store) DeadLetters(ctx context.Context) iter.Seq2[eventstore.DeadLetter, error] {
+	return func(yield func(eventstore.DeadLetter, error) bool) {
+		if err := refuse.Subscribe(s.Binding); err != nil {
+			yield(eventstore.DeadLetter{}, err)
+			return
+		}
+		for p := range s.Partitions {
+			for from := "-"; from != ""; {
+				letters, err := s.client.XRangeN(ctx, layout.RedisDeadLetters(s.Store, p, s.Subscription), from, "+", page).Result()
+				if err != nil {
+					yield(eventstore.DeadLetter{}, err)
+					return
+				}
+				from = ""
+				for _, m := range letters {
+					d, err := deadLetter(p, m)
+					if !yield(d, err) || err != nil {
+						return
+					}
+					if len(letters) == page {
+						from = "(" + m.ID
+					}
+				}
+			}
+		}
+	}
+}
+
+func deadLetter(p int, m redis.XMessage) (eventstore.DeadLetter, error) {
+	text := func(name string) string {
+		s, _ := m.Values[name].(string)
+		return s
+	}
+	d := eventstore.DeadLetter{Reason: text(deadReason)}
+	d.Attempts, _ = strconv.Atoi(text(deadAttempts))
+	events, err := decode(p, m)
+	if err != nil {
+		return d, err
+	}
+	d.Event, d.Time = events[0], events[0].Recorded
+	if d.Event.Position, err = eventstore.ParsePosition(text(deadPosition)); err != nil {
+		return d, err
+	}
+	at, err := parseCursor(d.Event.Position.Offset)
+	d.Event.Recorded = at.time()
+	return d, err
+}

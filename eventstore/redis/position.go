@@ -1,0 +1,65 @@
+package redis
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+)
+
+// entryID is the id of a stream entry: the server's time in milliseconds, and a number among those of that millisecond.
+type entryID struct{ ms, seq uint64 }
+
+func parseEntryID(s string) (entryID, error) {
+	ms, seq, ok := strings.Cut(s, "-")
+	m, err1 := strconv.ParseUint(ms, 10, 64)
+	n, err2 := strconv.ParseUint(seq, 10, 64)
+	id := entryID{m, n}
+	if !ok || err1 != nil || err2 != nil || id.String() != s {
+		return entryID{}, fmt.Errorf("cannot read entry id %.50q: it must look like 1700000000000-0", s)
+	}
+	return id, nil
+}
+
+func (e entryID) String() string {
+	return strconv.FormatUint(e.ms, 10) + "-" + strconv.FormatUint(e.seq, 10)
+}
+
+func (e entryID) compare(o entryID) int {
+	return cmp.Or(cmp.Compare(e.ms, o.ms), cmp.Compare(e.seq, o.seq))
+}
+
+func (e entryID) time() time.Time { return time.UnixMilli(int64(e.ms)).UTC() }
+
+// cursor is an event of an entry. As an offset it is the entry's id, and for the second event on "." and its number.
+type cursor struct {
+	entryID
+	event int
+}
+
+func parseCursor(offset string) (cursor, error) {
+	id, event, batch := strings.Cut(offset, ".")
+	at, err := parseEntryID(id)
+	c := cursor{entryID: at}
+	if err == nil && batch {
+		c.event, err = strconv.Atoi(event)
+	}
+	if err != nil || c.String() != offset || c.event < 0 {
+		return cursor{}, fmt.Errorf("cannot read offset %.60q: it must look like 1700000000000-0, or 1700000000000-0.1 within a batch", offset)
+	}
+	return c, nil
+}
+
+func (c cursor) String() string {
+	if c.event == 0 {
+		return c.entryID.String()
+	}
+	return c.entryID.String() + "." + strconv.Itoa(c.event)
+}
+
+func (c cursor) position(p int) eventstore.Position {
+	return eventstore.Position{Partition: p, Offset: c.String()}
+}

@@ -1,0 +1,114 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"strconv"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/refuse"
+	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
+)
+
+// page is how many records one request reads.
+const page = 256
+
+// Read implements [eventstore.Reader].
+func (s *store) Read(ctx context.Context, stream eventstore.StreamID, after eventstore.Version) iter.Seq2[eventstore.Event, error] {
+	return func(yield func(eventstore.Event, error) bool) {
+		if err := s.read(ctx, stream, max(after, 0), yield); err != nil {
+			yield(eventstore.Event{}, fmt.Errorf("cannot read %s: %w", stream, err))
+		}
+	}
+}
+
+func (s *store) read(ctx context.Context, stream eventstore.StreamID, after eventstore.Version, yield func(eventstore.Event, error) bool) error {
+	if err := refuse.Read(s.Binding); err != nil {
+		return err
+	}
+	if err := stream.Validate(); err != nil {
+		return err
+	}
+	p := s.partition(stream)
+	for {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		entries, err := s.client.ZRangeArgs(ctx, redis.ZRangeArgs{
+			Key: layout.RedisIndex(s.Store, p, stream.String()), ByScore: true,
+			Start: "(" + strconv.FormatInt(int64(after), 10), Stop: "+inf", Count: page,
+		}).Result()
+		if err != nil || len(entries) == 0 {
+			return err
+		}
+		events, err := s.fetch(ctx, p, entries)
+		if err != nil {
+			return err
+		}
+		for _, e := range events {
+			if e.Version <= after {
+				continue // The first ones of a batch that was read in part.
+			}
+			if e.Version != after+1 {
+				return fmt.Errorf("version %d follows %d: %w", e.Version, after, eventstore.ErrHistoryLost)
+			}
+			if after = e.Version; !yield(e, nil) {
+				return nil
+			}
+		}
+		if len(entries) < page {
+			return nil
+		}
+	}
+}
+
+// fetch reads entries by their ids, in one request.
+func (s *store) fetch(ctx context.Context, p int, entries []string) ([]eventstore.Event, error) {
+	key := layout.RedisEvents(s.Store, p)
+	pipe := s.client.Pipeline()
+	for _, id := range entries {
+		pipe.XRange(ctx, key, id, id)
+	}
+	replies, err := pipe.Exec(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var events []eventstore.Event
+	for i, r := range replies {
+		found := r.(*redis.XMessageSliceCmd).Val() //nolint:forcetypeassert // They are what was asked.
+		if len(found) == 0 {
+			return nil, fmt.Errorf("entry %s of partition %d is in its index and not in the partition: %w", entries[i], p, eventstore.ErrHistoryLost)
+		}
+		decoded, err := decode(p, found[0])
+		if err != nil {
+			return nil, err
+		}
+		events = append(events, decoded...)
+	}
+	return events, nil
+}
+
+// decode returns the events of an entry, with their positions.
+func decode(p int, m redis.XMessage) ([]eventstore.Event, error) {
+	fields := make(map[string]string, len(m.Values))
+	for name, value := range m.Values {
+		fields[name], _ = value.(string)
+	}
+	at, err := parseEntryID(m.ID)
+	if err != nil {
+		return nil, err
+	}
+	events, err := record.Decode(fields)
+	if err != nil {
+		return nil, fmt.Errorf("entry %s of partition %d: %w", m.ID, p, err)
+	}
+	for i := range events {
+		events[i].Recorded = at.time()
+		events[i].Position = cursor{entryID: at, event: i}.position(p)
+	}
+	return events, nil
+}

@@ -1,0 +1,169 @@
+// Package redis is the driver for stores on Redis Streams, version 7 or later. Import it for its side effect:
+//
+//	import _ "github.com/crossplane-contrib/provider-eventstore/eventstore/redis"
+//
+// An append is one Lua script: it compares versions, writes one stream entry and one entry of the index. docs/layout.md
+// names the keys. Redis replicates asynchronously: a failover can lose appends that were acknowledged.
+package redis
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
+)
+
+func init() { eventstore.Register("redis", driver{}) }
+
+var errClosed = errors.New("store is closed")
+
+type driver struct{}
+
+// store is an open store. Its methods are in files by what they do.
+type store struct {
+	eventstore.Binding
+	connection connect.Redis
+	client     *redis.Client
+	timing     timing
+
+	closed context.Context // Ends with Close.
+	close  context.CancelFunc
+	mu     sync.Mutex // Guards wg against an Add while Close waits.
+	wg     sync.WaitGroup
+}
+
+var (
+	_ eventstore.Store            = (*store)(nil)
+	_ eventstore.DeadLetterReader = (*store)(nil)
+)
+
+// Open implements [eventstore.Driver].
+func (driver) Open(ctx context.Context, b eventstore.Binding) (eventstore.Store, error) {
+	s, err := open(ctx, b)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open store %q: %w", b.Store, err)
+	}
+	return s, nil
+}
+
+func open(ctx context.Context, b eventstore.Binding) (*store, error) {
+	s := &store{Binding: b, connection: connection(b.Secret), timing: defaultTiming}
+	var err error
+	if s.client, err = s.connection.Client(); err != nil {
+		return nil, err
+	}
+	s.closed, s.close = context.WithCancel(context.Background())
+	if err := s.check(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func connection(s eventstore.Secret) connect.Redis {
+	address, _, _ := strings.Cut(s.Get(layout.SecretEndpoints), ",")
+	if host, port := s.Get(layout.SecretHost), s.Get(layout.SecretPort); address == "" && host != "" {
+		address = net.JoinHostPort(host, cmp.Or(port, "6379"))
+	}
+	c := connect.Redis{Address: address, Username: s.Get(layout.SecretUsername), Password: s.Get(layout.SecretPassword)}
+	if s.Get(layout.SecretTLS) == "true" {
+		c.TLS = &connect.TLS{
+			CA: s[layout.SecretCA], Certificate: s[layout.SecretCertificate], PrivateKey: s[layout.SecretPrivateKey],
+		}
+	}
+	return c
+}
+
+// check compares the store's marker with the Secret, and looks for signs that events are gone.
+func (s *store) check(ctx context.Context) error {
+	names := []string{layout.RedisMarkerLayout, layout.RedisMarkerPartitions, layout.RedisMarkerHash, layout.RedisMarkerKind}
+	kind := layout.Sourcing
+	if s.Streaming {
+		kind = layout.Streaming
+	}
+	want := []string{strconv.Itoa(s.Layout), strconv.Itoa(s.Partitions), layout.Hash, string(kind)}
+	got, err := s.client.HMGet(ctx, layout.RedisMarker(s.Store), names...).Result()
+	if err != nil {
+		return err
+	}
+	if got[0] == nil {
+		return fmt.Errorf("its marker is gone: the store was deleted, or the server lost its data: %w", eventstore.ErrHistoryLost)
+	}
+	for i, name := range names {
+		if got[i] != want[i] {
+			return fmt.Errorf("its marker on the server says %s %v, the Secret says %s: the Secret is of another store, or stale", name, got[i], want[i])
+		}
+	}
+	if s.Streaming {
+		return nil
+	}
+	return s.checkHistory(ctx)
+}
+
+// checkHistory compares, for each partition of a sourcing store, how many entries were ever added with how many there are.
+func (s *store) checkHistory(ctx context.Context) error {
+	pipe := s.client.Pipeline()
+	infos := make([]*redis.XInfoStreamCmd, s.Partitions)
+	for p := range infos {
+		infos[p] = pipe.XInfoStream(ctx, layout.RedisEvents(s.Store, p))
+	}
+	// Without a connection, only Exec says so, and not the commands.
+	if _, err := pipe.Exec(ctx); err != nil && !isNoKey(err) {
+		return err
+	}
+	for p, info := range infos {
+		i, err := info.Result()
+		if isNoKey(err) {
+			continue // Nothing was appended yet. If something was, its index tells: see Read and Append.
+		}
+		if err != nil {
+			return err
+		}
+		if i.EntriesAdded > i.Length {
+			return fmt.Errorf("partition %d had %d records and has %d: %w", p, i.EntriesAdded, i.Length, eventstore.ErrHistoryLost)
+		}
+	}
+	return nil
+}
+
+// Close ends subscriptions and replays, waits for them, and closes the connections.
+func (s *store) Close() error {
+	s.mu.Lock()
+	s.close()
+	s.mu.Unlock()
+	s.wg.Wait()
+	if err := s.client.Close(); err != nil && !errors.Is(err, redis.ErrClosed) {
+		return fmt.Errorf("cannot close store %q: %w", s.Store, err)
+	}
+	return nil
+}
+
+// begin registers work that Close ends and waits for. The context ends with ctx or with Close.
+func (s *store) begin(ctx context.Context) (_ context.Context, end func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed.Err() != nil {
+		return nil, nil, errClosed
+	}
+	s.wg.Add(1)
+	ctx, cancel := context.WithCancelCause(ctx)
+	unhook := context.AfterFunc(s.closed, func() { cancel(errClosed) })
+	return ctx, func() {
+		unhook()
+		cancel(nil)
+		s.wg.Done()
+	}, nil
+}
+
+func (s *store) partition(stream eventstore.StreamID) int {
+	return layout.Partition(stream.String(), s.Partitions)
+}

@@ -1,0 +1,216 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+)
+
+var quick = eventstore.WithBackoff(time.Millisecond, 10*time.Millisecond)
+
+// recorder is a handler that remembers. It fails an event as often as told.
+type recorder struct {
+	mu    sync.Mutex
+	got   map[eventstore.StreamID][]string
+	fail  map[string]int
+	err   error
+	total int
+	want  int
+	done  func()
+}
+
+func newRecorder(want int, done func()) *recorder {
+	return &recorder{
+		got: map[eventstore.StreamID][]string{}, fail: map[string]int{}, err: errors.New("told to fail"), want: want, done: done,
+	}
+}
+
+func (r *recorder) handle(_ context.Context, e eventstore.Event) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.fail[e.ID] > 0 {
+		r.fail[e.ID]--
+		return r.err
+	}
+	r.got[e.Stream] = append(r.got[e.Stream], e.ID)
+	if r.total++; r.total == r.want {
+		r.done()
+	}
+	return nil
+}
+
+// subscribe runs until the recorder has what it wants.
+func subscribe(ctx context.Context, t *testing.T, sub eventstore.Store, r *recorder, opts ...eventstore.SubscribeOption) {
+	t.Helper()
+	run, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r.done = cancel
+	if err := sub.Subscribe(run, r.handle, append(opts, quick)...); err != nil {
+		t.Errorf("Subscribe: %v", err)
+	}
+	if ctx.Err() != nil {
+		t.Fatalf("Subscribe: %v; got %d of %d events", context.Cause(ctx), r.total, r.want)
+	}
+}
+
+func count(want map[eventstore.StreamID][]string) (n int) {
+	for _, events := range want {
+		n += len(events)
+	}
+	return n
+}
+
+func (s *suite) testSubscribeOrder(ctx context.Context, t *testing.T, store eventstore.Store) {
+	want := fill(ctx, t, store, 10)
+	sub := s.subscription(t, store, "order")
+	r := newRecorder(count(want), nil)
+	subscribe(ctx, t, sub, r)
+	if diff := cmp.Diff(want, r.got); diff != "" {
+		t.Errorf("by stream -want, +got:\n%s", diff)
+	}
+}
+
+// A failing event is delivered again, its stream waits, and the others do not.
+func (s *suite) testSubscribeRetry(ctx context.Context, t *testing.T, store eventstore.Store) {
+	want := fill(ctx, t, store, 3)
+	sub := s.subscription(t, store, "retry")
+	r := newRecorder(count(want), nil)
+	for i := range 10 {
+		r.fail[fmt.Sprintf("%s#0", order(i))] = i % 4
+		r.fail[fmt.Sprintf("%s#2", order(i))] = 1
+	}
+	subscribe(ctx, t, sub, r)
+	if diff := cmp.Diff(want, r.got); diff != "" {
+		t.Errorf("by stream -want, +got:\n%s", diff)
+	}
+}
+
+func (s *suite) testSubscribeDeadLetter(ctx context.Context, t *testing.T, store eventstore.Store) {
+	want := fill(ctx, t, store, 2)
+	sub := s.subscription(t, store, "dead")
+	reader, ok := sub.(eventstore.DeadLetterReader)
+	if !ok {
+		t.Fatal("the subscription is no DeadLetterReader: name the feature with storetest.Lacks")
+	}
+	r := newRecorder(count(want)-2, nil)
+	poison, second := want[order(3)][0], want[order(4)][1]
+	r.fail[poison], r.fail[second] = 1000, 1000
+	permanent := eventstore.Handler(func(ctx context.Context, e eventstore.Event) error {
+		err := r.handle(ctx, e)
+		if e.ID == second {
+			return eventstore.Permanent(err)
+		}
+		return err
+	})
+	run, cancel := context.WithCancel(ctx)
+	defer cancel()
+	dead := map[string]eventstore.DeadLetter{}
+	var wg sync.WaitGroup
+	r.done = func() {}
+	wg.Go(func() {
+		if err := sub.Subscribe(run, permanent, quick, eventstore.WithMaxDeliveries(3)); err != nil {
+			t.Errorf("Subscribe: %v", err)
+		}
+	})
+	for len(dead) < 2 && ctx.Err() == nil {
+		for d, err := range reader.DeadLetters(ctx) {
+			if err != nil {
+				t.Errorf("DeadLetters: %v", err)
+				break
+			}
+			dead[d.Event.ID] = d
+		}
+	}
+	for done := false; !done && ctx.Err() == nil; { // The streams go on behind what was given up.
+		r.mu.Lock()
+		done = r.total == r.want
+		r.mu.Unlock()
+	}
+	cancel()
+	wg.Wait()
+	if d := dead[poison]; d.Attempts != 3 || d.Reason != "told to fail" || d.Event.Stream != order(3) || d.Event.Position.Offset == "" || d.Time.IsZero() {
+		t.Errorf("dead letter after retries: %+v, want 3 attempts, the reason, and the event with its position", d)
+	}
+	if d := dead[second]; d.Attempts != 1 || d.Event.Stream != order(4) {
+		t.Errorf("dead letter of a permanent failure: %+v, want 1 attempt", d)
+	}
+	if r.total != r.want {
+		t.Errorf("%d of %d other events were handled", r.total, r.want)
+	}
+}
+
+// A consumer that comes later goes on where its predecessor stopped.
+func (s *suite) testSubscribeResumes(ctx context.Context, t *testing.T, store eventstore.Store) {
+	sub := s.subscription(t, store, "resumes")
+	seen := map[string]int{}
+	total := 0
+	for round := range 3 {
+		for n := range 30 {
+			appendTo(ctx, t, store, order(n%10), eventstore.Any, numbered(100*round+n, 1)...)
+		}
+		r := newRecorder(30, nil)
+		subscribe(ctx, t, s.reopen(t, sub), r)
+		for _, events := range r.got {
+			for _, id := range events {
+				seen[id]++
+			}
+		}
+		total += r.total
+	}
+	if total != 90 || len(seen) != 90 {
+		t.Errorf("3 consumers in turn got %d events with %d ids, want 90 and 90: graceful stops repeat nothing", total, len(seen))
+	}
+}
+
+// Consumers of one subscription share the work: each event is delivered, and never two of a stream at once.
+func (s *suite) testSubscribeShared(ctx context.Context, t *testing.T, store eventstore.Store) {
+	want := fill(ctx, t, store, 10)
+	sub := s.subscription(t, store, "shared")
+	run, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r := newRecorder(count(want), cancel)
+	var wg sync.WaitGroup
+	for range 3 {
+		consumer := s.reopen(t, sub)
+		wg.Go(func() {
+			if err := consumer.Subscribe(run, r.handle, quick); err != nil {
+				t.Errorf("Subscribe: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	if diff := cmp.Diff(want, r.got); diff != "" {
+		t.Errorf("by stream -want, +got:\n%s", diff)
+	}
+}
+
+// Subscribe lets a running handler finish, and acknowledges its event.
+func (s *suite) testSubscribeGraceful(ctx context.Context, t *testing.T, store eventstore.Store) {
+	appendTo(ctx, t, store, order42, 0, numbered(1, 1)...)
+	sub := s.subscription(t, store, "graceful")
+	run, cancel := context.WithCancel(ctx)
+	defer cancel()
+	finished := false
+	err := sub.Subscribe(run, func(work context.Context, _ eventstore.Event) error {
+		cancel()
+		<-run.Done()
+		finished = work.Err() == nil
+		return nil
+	})
+	if err != nil || !finished {
+		t.Errorf("Subscribe: %v, handler finished with a live context: %t; want nil, true", err, finished)
+	}
+	appendTo(ctx, t, store, order42, 1, numbered(2, 1)...)
+	r := newRecorder(1, nil)
+	subscribe(ctx, t, s.reopen(t, sub), r)
+	if diff := cmp.Diff(map[eventstore.StreamID][]string{order42: {"e2"}}, r.got); diff != "" {
+		t.Errorf("the next consumer -want, +got:\n%s", diff)
+	}
+}

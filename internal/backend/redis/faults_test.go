@@ -1,0 +1,230 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/crossplane-contrib/provider-eventstore/cluster/local/broker"
+	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
+	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
+	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
+)
+
+func TestOneBadKeyFailsAlone(t *testing.T) {
+	f := start(t, broker.RedisOptions{})
+	for _, n := range []string{"good", "log", "damaged", "hash", "sub"} {
+		d, c := f.store(n)
+		f.applyStore(t, d, c)
+	}
+	s, c := f.subscription("good", "reader")
+	f.applySubscription(t, s, c)
+	f.do(t, "SET", layout.RedisMarker("marker"), "somebody else's")
+	f.do(t, "DEL", layout.RedisEvents("log", 1))
+	f.do(t, "SET", layout.RedisEvents("log", 1), "somebody else's")
+	f.do(t, "HSET", layout.RedisMarker("damaged"), "partitions", "many")
+	f.do(t, "HSET", layout.RedisMarker("hash"), "hash", "crc16")
+	f.do(t, "SET", layout.RedisSubscriptionMarker("sub", "marker"), "somebody else's")
+	f.do(t, "SET", layout.RedisDeadLetters("good", 0, "dlq"), "somebody else's")
+	f.do(t, "HSET", layout.RedisSubscriptionMarker("good", "dlq"), "owner-name", "x", "partitions", "3")
+
+	stores := []string{"good", "marker", "log", "damaged", "hash", "absent"}
+	for i, r := range f.backend.ReadStores(t.Context(), stores) {
+		if bad := i > 0 && i < 5; bad != (r.Err != nil) {
+			t.Errorf("store %q: %v", stores[i], r.Err)
+		} else if bad && !strings.Contains(r.Err.Error(), fmt.Sprintf("cannot read store %q: ", stores[i])) {
+			t.Errorf("store %q: the error does not name it: %v", stores[i], r.Err)
+		}
+	}
+	ids := []backend.SubscriptionID{{Store: "good", Name: "reader"}, {Store: "sub", Name: "marker"}, {Store: "good", Name: "dlq"}, {Store: "marker", Name: "x"}, {Store: "log", Name: "x"}, {Store: "damaged", Name: "x"}}
+	for i, r := range f.backend.ReadSubscriptions(t.Context(), ids) {
+		if (i > 0) != (r.Err != nil) {
+			t.Errorf("subscription %q: %v", ids[i], r.Err)
+		}
+	}
+
+	// The same for writes.
+	bad, c := f.store("marker")
+	good, _ := f.store("new")
+	errs := f.backend.ApplyStores(t.Context(), []backend.StoreChange{
+		{Desired: bad, Changes: plan.Store(bad, plan.ObservedStore{}, c).Changes, Password: "x"},
+		{Desired: good, Changes: plan.Store(good, plan.ObservedStore{}, c).Changes, Password: "x"},
+	})
+	if errs[0] == nil || errs[1] != nil {
+		t.Errorf("ApplyStores: %v", errs)
+	}
+	if n := f.admin.Exists(t.Context(), layout.RedisEvents("marker", 0)).Val(); n != 0 {
+		t.Error("a store whose marker could not be claimed was created all the same")
+	}
+}
+
+// TestEverythingIsGone flushes the server: what held records is not made again as if nothing had been.
+func TestEverythingIsGone(t *testing.T) {
+	f := start(t, broker.RedisOptions{})
+	d, c := f.store("shop.orders")
+	f.applyStore(t, d, c)
+	s, sc := f.subscription("shop.orders", "reader")
+	o := f.applySubscription(t, s, sc)
+	f.append(t, "shop.orders", 0, 1)
+	f.do(t, "FLUSHALL")
+
+	if sub := f.readSubscription(t, s.Store, s.Name); !sub.StoreGone || sub.Exists() {
+		t.Errorf("subscription: %+v, want neither store nor subscription", sub)
+	}
+	c.KnownRecords = map[int]int64{0: 1}
+	p := plan.Store(d, f.readStore(t, d.Name), c)
+	if len(p.Changes) > 0 || len(p.Refusals) != 1 || p.Refusals[0].Reason != plan.ReasonDataLost {
+		t.Fatalf("plan: %+v, want a refusal, DataLost", p)
+	}
+	c.Confirm = p.Refusals[0].Token
+	f.applyStore(t, d, c)
+	sc.KnownPositions = map[int]string{}
+	for _, g := range o.Groups {
+		sc.KnownPositions[g.Partition] = g.Position
+	}
+	f.append(t, "shop.orders", 0, 2)
+	if lag := f.applySubscription(t, s, sc).Lag(); lag != 2 {
+		t.Errorf("lag of the restored subscription is %d, want 2", lag)
+	}
+}
+
+func TestRestart(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason string
+		opts   broker.RedisOptions
+		want   []plan.Change // None: everything is as it was, data and users.
+	}{
+		"ACLFile": {
+			reason: "Users are saved where the server has a file for them.",
+			opts:   broker.RedisOptions{AppendOnly: true, ACLFile: true},
+		},
+		"NoACLFile": {
+			reason: "Users that a restart forgot are made again.",
+			opts:   broker.RedisOptions{AppendOnly: true},
+			want:   []plan.Change{{Field: plan.FieldPrincipal, To: "create es:orders"}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := start(t, tc.opts)
+			d, c := f.store("orders")
+			f.applyStore(t, d, c)
+			if err := f.Restart(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, plan.Store(d, f.readStore(t, "orders"), c).Changes); diff != "" {
+				t.Errorf("%s\nplan after the restart: -want, +got:\n%s", tc.reason, diff)
+			}
+			f.applyStore(t, d, c)
+			if err := f.login(t.Context(), d.Principal.Name, password("orders")); err != nil {
+				t.Errorf("%s\nlogin: %v", tc.reason, err)
+			}
+		})
+	}
+}
+
+// TestUsersAreSavedLater lets the server fail to save, which must not be forgotten.
+func TestUsersAreSavedLater(t *testing.T) {
+	f := start(t, broker.RedisOptions{ACLFile: true, AppendOnly: true})
+	d, c := f.store("orders")
+	o := f.readStore(t, "orders")
+	change := backend.StoreChange{Desired: d, Observed: o, Changes: plan.Store(d, o, c).Changes, Password: password("orders")}
+	limited := f.limited(t, "-acl|save")
+	if err := limited.ApplyStores(t.Context(), []backend.StoreChange{change})[0]; err == nil || !strings.Contains(err.Error(), "ACL SAVE") {
+		t.Fatalf("ApplyStores without the right to save: %v, want an error that names ACL SAVE", err)
+	}
+	f.do(t, "ACL", "SETUSER", "limited", "+@all")
+	if err := limited.Maintain(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if p := plan.Store(d, f.readStore(t, "orders"), c); len(p.Changes) > 0 {
+		t.Errorf("plan after the restart: %+v, want nothing", p)
+	}
+}
+
+// limited returns a backend whose user has all rights but some.
+func (f *fixture) limited(t *testing.T, rules ...string) *Backend {
+	t.Helper()
+	if err := f.admin.ACLSetUser(t.Context(), "limited", append([]string{"reset", "on", ">limited-secret", "~*", "&*", "+@all"}, rules...)...).Err(); err != nil {
+		t.Fatal(err)
+	}
+	return f.connect(t, "limited", "limited-secret")
+}
+
+// TestProvidedPrincipals runs without any right to users, as on a managed Redis.
+func TestProvidedPrincipals(t *testing.T) {
+	f := start(t, broker.RedisOptions{Config: map[string]string{"save": "3600 1"}})
+	limited := f.limited(t, "-acl", "-config", "-client|kill")
+	f.backend = limited
+	d, c := f.store("orders")
+	managed := d
+	d.Principal = plan.Principal{}
+	o := f.applyStore(t, d, c)
+	if p := plan.Store(d, o, c); len(p.Changes) > 0 {
+		t.Errorf("plan after apply: %+v", p)
+	}
+	s, sc := f.subscription("orders", "reader")
+	s.Principal = plan.Principal{}
+	f.applySubscription(t, s, sc)
+	if _, err := limited.Health(t.Context()); err != nil {
+		t.Error(err)
+	}
+
+	change := backend.StoreChange{Desired: managed, Observed: o, Changes: plan.Store(managed, o, c).Changes, Password: password("orders")}
+	err := limited.ApplyStores(t.Context(), []backend.StoreChange{change})[0]
+	if err == nil || !strings.Contains(err.Error(), "lacks the right to run ACL SETUSER") {
+		t.Errorf("managed principals: %v, want an error that names the missing right", err)
+	}
+	if err := limited.DeleteSubscriptions(t.Context(), subscriptions(backend.SubscriptionID{Store: "orders", Name: "reader"}))[0]; err != nil {
+		t.Error(err)
+	}
+	for _, do := range []func(context.Context, []string) []error{limited.FenceStores, limited.UnfenceStores} {
+		if err := do(t.Context(), []string{"orders"})[0]; err != nil {
+			t.Error(err)
+		}
+	}
+	if err := limited.DeleteStores(t.Context(), stores("orders"))[0]; err != nil {
+		t.Error(err)
+	}
+	if n := f.admin.DBSize(t.Context()).Val(); n != 0 {
+		t.Errorf("%d keys are left: %v", n, f.admin.Keys(t.Context(), "*").Val())
+	}
+}
+
+// TestFenceCutsConnections keeps a connection of an application open, which must not write any more.
+func TestFenceCutsConnections(t *testing.T) {
+	f := start(t, broker.RedisOptions{})
+	d, c := f.store("orders")
+	f.applyStore(t, d, c)
+	app, err := f.config(d.Principal.Name, password("orders")).Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer app.Close()
+	conn := app.Conn()
+	defer conn.Close()
+	add := &redis.XAddArgs{Stream: layout.RedisEvents("orders", 0), Values: []string{"d", "x"}}
+	if err := conn.XAdd(t.Context(), add).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.backend.FenceStores(t.Context(), []string{"orders", "absent", "Not A Name"}); cmpErr(err...) != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if err := app.XAdd(t.Context(), add).Err(); err == nil {
+			t.Error("a fenced application appends")
+		}
+	}
+	if n := f.readStore(t, "orders").Records(); n != 1 {
+		t.Errorf("%d records after fencing, want 1", n)
+	}
+	if n := f.admin.ACLUsers(t.Context()).Val(); len(n) != 3 {
+		t.Errorf("users: %v, want no more than before", n)
+	}
+}

@@ -1,0 +1,156 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
+	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
+)
+
+const (
+	// trimmedEntries bounds one step of trimming by time, for each Redis stream, so that others do not wait for it.
+	trimmedEntries = 10_000
+
+	// maintainFor is how long one call counts and drops records of stores that have a limit of bytes.
+	maintainFor = time.Second
+)
+
+// Maintain drops events and dead letters past their retention, one step for each Redis stream, and saves users that
+// could not be saved before. What fails is in the server's health until it works again.
+//
+// What is kept is what the markers say now, read in the same call. A resource's spec has no part in it: a shorter
+// retention that was refused never reaches a marker. A store whose marker is absent, damaged, or of kind sourcing is
+// left alone.
+func (b *Backend) Maintain(ctx context.Context, names []string) error {
+	var errs []error
+	b.save(ctx, "Maintain", func(err error) { errs = append(errs, err) })
+	until := time.Now().Add(maintainFor)
+	for lo, hi := range chunks(len(names)) {
+		errs = append(errs, b.maintain(ctx, names[lo:hi], until)...)
+	}
+	if ctx.Err() == nil { // A call that was cancelled says nothing of the server.
+		b.unmaintained.Store(failure(errs))
+	}
+	return errors.Join(errs...)
+}
+
+// failure says in one line what failed: the same for the same failures, whatever their order.
+func failure(errs []error) *string {
+	var texts []string
+	for _, err := range errs {
+		if err != nil {
+			texts = append(texts, err.Error())
+		}
+	}
+	if len(texts) == 0 {
+		return nil
+	}
+	slices.Sort(texts)
+	text := texts[0]
+	if n := len(slices.Compact(texts)) - 1; n > 0 {
+		text = fmt.Sprintf("%s (and %d more)", text, n)
+	}
+	return &text
+}
+
+func (b *Backend) maintain(ctx context.Context, names []string, until time.Time) []error {
+	var clock *redis.TimeCmd
+	markers, members := make([]*redis.MapStringStringCmd, len(names)), make([]*redis.StringSliceCmd, len(names))
+	b.send(ctx, "Maintain", func(p redis.Pipeliner) {
+		clock = p.Time(ctx)
+		for i, n := range names {
+			if layout.ValidateStore(n) == nil {
+				markers[i], members[i] = p.HGetAll(ctx, layout.RedisMarker(n)), p.SMembers(ctx, layout.RedisSubscriptions(n))
+			}
+		}
+	})
+	now, err := clock.Result()
+	if err != nil {
+		return []error{b.explain(err)}
+	}
+	var errs []error
+	var logs []retained
+	for i, n := range names {
+		if markers[i] == nil {
+			continue
+		}
+		fields, err := markers[i].Result()
+		if err == nil {
+			err = members[i].Err()
+		}
+		o, bad := decodeStore(fields)
+		if err = cmpErr(err, bad); err != nil {
+			errs = append(errs, fmt.Errorf("cannot maintain store %q: %w", n, b.explain(err)))
+			continue
+		}
+		logs = append(logs, retained{store: n, partitions: o.Partitions, kept: keeps(o), subscriptions: members[i].Val()})
+	}
+	errs = append(errs, b.trimByTime(ctx, now, logs)...)
+	return append(errs, b.trimByBytes(ctx, now, logs, until)...)
+}
+
+// retained is what is to be trimmed of one store.
+type retained struct {
+	store         string
+	partitions    int
+	kept          plan.Retention // Of events. Zero: all.
+	subscriptions []string
+}
+
+// keeps returns the retention of a store's events. A sourcing store keeps everything.
+func keeps(o plan.ObservedStore) plan.Retention {
+	if !o.Marked || o.Kind != layout.Streaming || o.Layout != layout.Version {
+		return plan.Retention{}
+	}
+	return o.Retention
+}
+
+// trimByTime drops dead letters, and the events of stores without a limit of bytes. Redis does that by itself, without
+// anybody reading what goes.
+func (b *Backend) trimByTime(ctx context.Context, now time.Time, stores []retained) (errs []error) {
+	dead := map[string]*redis.StringCmd{}
+	b.send(ctx, "Maintain", func(p redis.Pipeliner) {
+		for _, s := range stores {
+			for _, sub := range s.subscriptions {
+				key := layout.RedisSubscriptionMarker(s.store, sub)
+				dead[key] = p.HGet(ctx, key, fieldDeadLetterRetention)
+			}
+		}
+	})
+	trimmed := map[string]*redis.IntCmd{}
+	b.send(ctx, "Maintain", func(p redis.Pipeliner) {
+		trim := func(key string, kept time.Duration) {
+			if kept > 0 {
+				oldest := strconv.FormatInt(now.Add(-kept).UnixMilli(), 10)
+				trimmed[key] = p.XTrimMinIDApprox(ctx, key, oldest, trimmedEntries)
+			}
+		}
+		for _, s := range stores {
+			for at := range s.partitions {
+				if s.kept.Bytes == 0 {
+					trim(layout.RedisEvents(s.store, at), s.kept.Duration)
+				}
+				for _, sub := range s.subscriptions {
+					// What cannot be read keeps everything; reading the subscription says so.
+					kept, err := time.ParseDuration(dead[layout.RedisSubscriptionMarker(s.store, sub)].Val())
+					if err == nil {
+						trim(layout.RedisDeadLetters(s.store, at, sub), kept)
+					}
+				}
+			}
+		}
+	})
+	for key, t := range trimmed {
+		if err := t.Err(); err != nil {
+			errs = append(errs, fmt.Errorf("cannot trim key %q: %w", key, b.explain(err)))
+		}
+	}
+	return errs
+}

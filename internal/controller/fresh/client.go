@@ -1,0 +1,117 @@
+// Package fresh has a client that reads its own writes. The manager's cache learns of a write a moment after the API server
+// has answered it. A reconcile that begins in that moment, as the one after Create does, would work with the object as it
+// was, do everything again, and have its own update refused as a conflict: measured with a thousand stores at once, each
+// met three or four of them on its way to Ready.
+package fresh
+
+import (
+	"context"
+	"reflect"
+	"sync"
+
+	"github.com/crossplane/crossplane-runtime/v2/pkg/resource"
+	kerrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// A Client reads from the cache what the cache has, and from the API server what this client has written since. It does so
+// for managed resources and ProviderConfigs. It may be used concurrently.
+type Client struct {
+	client.Client // Cached.
+	live          client.Reader
+
+	mu      sync.Mutex
+	written map[key]string // Resource versions that the cache has not shown yet.
+}
+
+type key struct {
+	kind reflect.Type
+	name types.NamespacedName
+}
+
+// NewClient returns a client that reads from c, or from live what c does not know yet.
+func NewClient(c client.Client, live client.Reader) *Client {
+	return &Client{Client: c, live: live, written: map[key]string{}}
+}
+
+// Get implements [client.Reader].
+func (c *Client) Get(ctx context.Context, name client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+	err := c.Client.Get(ctx, name, o, opts...)
+	if !tracked(o) {
+		return err
+	}
+	k := key{reflect.TypeOf(o), name}
+	c.mu.Lock()
+	version, ok := c.written[k]
+	c.mu.Unlock()
+	if !ok || (err == nil && !older(o.GetResourceVersion(), version)) || kerrors.IsNotFound(err) {
+		c.forget(k, version)
+		return err
+	}
+	if err = c.live.Get(ctx, name, o, opts...); kerrors.IsNotFound(err) {
+		c.forget(k, version)
+	}
+	return err
+}
+
+// Update implements [client.Writer].
+func (c *Client) Update(ctx context.Context, o client.Object, opts ...client.UpdateOption) error {
+	return c.wrote(o, c.Client.Update(ctx, o, opts...))
+}
+
+// Patch implements [client.Writer].
+func (c *Client) Patch(ctx context.Context, o client.Object, p client.Patch, opts ...client.PatchOption) error {
+	return c.wrote(o, c.Client.Patch(ctx, o, p, opts...))
+}
+
+// Status implements [client.StatusClient].
+func (c *Client) Status() client.SubResourceWriter { return status{c.Client.Status(), c} }
+
+type status struct {
+	client.SubResourceWriter
+	c *Client
+}
+
+func (s status) Update(ctx context.Context, o client.Object, opts ...client.SubResourceUpdateOption) error {
+	return s.c.wrote(o, s.SubResourceWriter.Update(ctx, o, opts...))
+}
+
+func (s status) Patch(ctx context.Context, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
+	return s.c.wrote(o, s.SubResourceWriter.Patch(ctx, o, p, opts...))
+}
+
+// wrote notes the version that a write without an error has left.
+func (c *Client) wrote(o client.Object, err error) error {
+	if err == nil && tracked(o) {
+		c.mu.Lock()
+		c.written[key{reflect.TypeOf(o), client.ObjectKeyFromObject(o)}] = o.GetResourceVersion()
+		c.mu.Unlock()
+	}
+	return err
+}
+
+// forget drops a version that the cache has reached, unless another has been written meanwhile.
+func (c *Client) forget(k key, version string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.written[k] == version {
+		delete(c.written, k)
+	}
+}
+
+func tracked(o client.Object) bool {
+	switch o.(type) {
+	case resource.Managed, resource.ProviderConfig:
+		return true
+	}
+	return false
+}
+
+// older reports whether a is an older version than b. What cannot be compared is taken for older: reading once too often
+// from the API server does no harm.
+func older(a, b string) bool {
+	n, err := resourceversion.CompareResourceVersion(a, b)
+	return err != nil || n < 0
+}

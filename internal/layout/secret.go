@@ -1,0 +1,35 @@
+package layout
+
+// Keys of a connection Secret. The first group are the well-known entries of the Service Binding specification 1.1.0.
+const (
+	SecretType        = "type"     // "eventstore"
+	SecretProvider    = "provider" // "kafka", "pulsar" or "redis"
+	SecretHost        = "host"
+	SecretPort        = "port"
+	SecretURI         = "uri" // without user and password
+	SecretUsername    = "username"
+	SecretPassword    = "password"
+	SecretCA          = "certificates" // PEM, the authorities that sign the broker's certificate; absent without TLS or with public ones
+	SecretCertificate = "certificate"  // PEM, the client's own certificate, for mTLS
+	SecretPrivateKey  = "private-key"  // PEM, of SecretCertificate
+
+	SecretEndpoints        = "endpoints" // host:port, comma-separated
+	SecretTLS              = "tls"       // "true" or "false"
+	SecretStore            = "store"
+	SecretSubscription     = "subscription" // only in a subscription's Secret
+	SecretPartitions       = "partitions"
+	SecretLayout           = "layout" // [Version]
+	SecretKind             = "kind"   // [Kind]
+	SecretExpectedVersions = "expected-versions"
+	SecretSnapshots        = "snapshots"       // "true" or "false"
+	SecretMaxEventBytes    = "max-event-bytes" // absent: no limit but the broker's
+	SecretMaxDeliveries    = "max-deliveries"  // a subscription's retry.maxDeliveries
+	SecretInitialBackoff   = "initial-backoff" // Go duration
+	SecretMaxBackoff       = "max-backoff"     // Go duration
+	SecretDeadLetter       = "dead-letter"     // "true" or "false"
+	SecretSubscriptionType = "subscription-type"
+	SecretEventTypes       = "event-types" // comma-separated; absent: all
+)
+
+// SecretTypeEventStore is the value of [SecretType].
+const SecretTypeEventStore = "eventstore"

@@ -1,0 +1,19 @@
+package plan
+
+import "github.com/crossplane-contrib/provider-eventstore/internal/layout"
+
+// PartitionCount returns how many partitions a store has once its plan is carried out: as many as its marker says. One
+// without a marker gets what its resource asks for, and at least what exists.
+func PartitionCount(d DesiredStore, o ObservedStore) int {
+	if o.Marked {
+		return o.Partitions
+	}
+	n := d.Partitions
+	for _, l := range o.Logs {
+		n = max(n, l.Partition+1)
+	}
+	if n == 0 {
+		return layout.DefaultPartitions
+	}
+	return n
+}

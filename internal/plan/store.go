@@ -1,0 +1,376 @@
+package plan
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
+)
+
+// StoreSettings are the attributes of a store that a spec can ask for and a broker can have.
+type StoreSettings struct {
+	Owner         Owner
+	Partitions    int
+	Retention     Retention
+	Snapshots     bool
+	MaxEventBytes int64 // 0: the broker's limit.
+}
+
+// Retention is how much of a log is kept. The zero value keeps everything for ever.
+type Retention struct {
+	Duration time.Duration // 0: no limit.
+	Bytes    int64         // Over all partitions. 0: no limit.
+}
+
+// Kind returns the kind of store that follows from the retention.
+func (r Retention) Kind() layout.Kind {
+	if r == (Retention{}) {
+		return layout.Sourcing
+	}
+	return layout.Streaming
+}
+
+// A Principal is a user of the broker that can do one job. The zero value means that there is none.
+type Principal struct {
+	Name   string
+	Digest string // Of the password; how is the backend's business. Never the password itself.
+	Rights string // Digest of what the user may do, as the backend spells it.
+}
+
+// DesiredStore is a store as its resource asks for it.
+type DesiredStore struct {
+	StoreSettings
+	Name string  // The external name.
+	Set  []Field // Fields that the spec sets: what the backend lacks of them is refused.
+
+	// Principal is zero if no Secret is to receive a password.
+	Principal Principal
+	// Protection says when the store may be deleted.
+	Protection Protection
+	// RequirePersistence refuses a broker that forgets at a restart what it has acknowledged.
+	RequirePersistence bool
+}
+
+// PartitionsToCreate is how many partitions the store gets if it does not exist yet.
+func (d DesiredStore) PartitionsToCreate() int {
+	if d.Partitions == 0 {
+		return layout.DefaultPartitions
+	}
+	return d.Partitions
+}
+
+// Protection says when a store may be deleted.
+type Protection string
+
+// Values of spec.forProvider.deletionProtection.
+const (
+	ProtectWhenNotEmpty Protection = "WhenNotEmpty"
+	ProtectAlways       Protection = "Always"
+	ProtectNever        Protection = "Never"
+)
+
+// ObservedStore is a store as the broker has it. The zero value means that the broker has nothing of it.
+type ObservedStore struct {
+	StoreSettings
+	Marked bool        // It has a marker; else StoreSettings says nothing.
+	Layout int         // Version of the layout, from the marker.
+	Kind   layout.Kind // From the marker.
+	Logs   []Log       // One for each partition that exists, in order.
+
+	Principal Principal
+
+	// Takeovers is how often the store has changed its owner.
+	Takeovers int
+	// DeadLetters is how many of them all subscriptions of the store have.
+	DeadLetters int64
+
+	// Hazards are settings of the broker that endanger events.
+	Hazards []Hazard
+	// Persists says whether what the broker has acknowledged outlives a restart, and Persistence in a few words how.
+	Persists    bool
+	Persistence string
+}
+
+// A Hazard is a setting of the broker under which no store is created.
+type Hazard struct {
+	Reason  Reason
+	Message string
+}
+
+// A Log is the events of one partition.
+type Log struct {
+	Partition      int
+	Records        int64
+	Bytes          int64
+	First, Last    string    // Positions; empty without records.
+	Oldest, Newest time.Time // Zero without records.
+}
+
+// Exists reports whether the broker has anything under the store's name.
+func (o ObservedStore) Exists() bool { return o.Marked || len(o.Logs) > 0 }
+
+// Records is how many records all partitions hold.
+func (o ObservedStore) Records() (n int64) {
+	for _, l := range o.Logs {
+		n += l.Records
+	}
+	return n
+}
+
+// Bytes is how much memory or disk all partitions take.
+func (o ObservedStore) Bytes() (n int64) {
+	for _, l := range o.Logs {
+		n += l.Bytes
+	}
+	return n
+}
+
+func (o ObservedStore) has(partition int) bool {
+	for _, l := range o.Logs {
+		if l.Partition == partition {
+			return true
+		}
+	}
+	return false
+}
+
+// Context is what a plan depends on besides the two states.
+type Context struct {
+	Capabilities Capabilities
+	UID          string // Of the resource.
+	Confirm      string // Value of its confirm annotation.
+	OwnerGone    bool   // The owner that the marker names does not exist in this control plane.
+	ObserveOnly  bool   // The resource may change nothing on the broker, so nothing is claimed either.
+	Namespace    string // Stores of other names are not this resource's to name; empty for those that may name any.
+
+	// KnownRecords is how many records each partition held when that was last seen.
+	KnownRecords map[int]int64
+	// AcceptedLosses is how often a person has confirmed that records are gone. It is part of the next token, so that
+	// a confirmation that stays in place never covers a second loss.
+	AcceptedLosses int
+	// KnownPositions is where a subscription was, by partition, when that was last seen.
+	KnownPositions map[int]string
+	// KnownReplay is the ID of the replay that was last seen to be done. A broker that has lost its memory of it must
+	// not make it again.
+	KnownReplay string
+}
+
+// Store plans what makes the broker's store what its resource asks for.
+func Store(d DesiredStore, o ObservedStore, c Context) Plan {
+	var p Plan
+	p.Refusals = append(p.Refusals, refuseUnsupported(c.Capabilities, d.Set)...)
+	if err := layout.ValidateStore(d.Name); err != nil {
+		p.Refusals = append(p.Refusals, Refusal{
+			Reason: ReasonInvalidName, Field: FieldName, Blocks: true,
+			Message: fmt.Sprintf("The external name is refused: %v: set the annotation crossplane.io/external-name to another", err),
+		})
+		return p
+	}
+	if r, ok := refuseName(d.Name, c); ok {
+		p.Refusals = append(p.Refusals, r)
+		return p
+	}
+	if c.ObserveOnly {
+		return Plan{}
+	}
+	if !o.Exists() {
+		return createStore(p, d, o, c)
+	}
+	changes, refusals := claim(fmt.Sprintf("Store %q", d.Name), d.Owner, o.Owner, o.Takeovers, c)
+	p.Changes, p.Refusals = append(p.Changes, changes...), append(p.Refusals, refusals...)
+	if p.Blocked() {
+		return p
+	}
+	if o.Layout > layout.Version {
+		p.refuse(Refusal{
+			Reason: ReasonLayoutTooNew, Field: FieldOwner, Blocks: true,
+			Message: fmt.Sprintf("Store %q has layout version %d, and this provider knows %d: upgrade the provider", d.Name, o.Layout, layout.Version),
+		})
+		return p
+	}
+	p = refuseVolatile(p, d, o)
+	p = diffSettings(p, d, o, c)
+	p = diffLogs(p, d, o, c)
+	if p.Blocked() {
+		p.Changes = nil
+		return p
+	}
+	p.Changes = append(p.Changes, diffPrincipal(d.Principal, o.Principal)...)
+	return p
+}
+
+// refuseName keeps a namespace to stores of its own: whoever may create resources in one must not get at the data of
+// another by naming it.
+func refuseName(store string, c Context) (Refusal, bool) {
+	if c.Namespace == "" || strings.HasPrefix(store, c.Namespace+".") {
+		return Refusal{}, false
+	}
+	return Refusal{
+		Reason: ReasonNamePrefix, Field: FieldName, Blocks: true,
+		Message: fmt.Sprintf("Store %q is outside of namespace %s: use an external name that begins with %q, or have the namespace listed under spec.externalNames of a ClusterProviderConfig", store, c.Namespace, c.Namespace+"."),
+	}, true
+}
+
+// createStore plans a store of which the broker has nothing. Whatever is refused now would have to be undone later, so
+// any refusal stops everything.
+func createStore(p Plan, d DesiredStore, o ObservedStore, c Context) Plan {
+	for _, h := range o.Hazards {
+		p.Refusals = append(p.Refusals, Refusal{Reason: h.Reason, Field: FieldEvents, Message: h.Message})
+	}
+	p = refuseVolatile(p, d, o)
+	if n := sum(c.KnownRecords); n > 0 {
+		p = refuseLost(p, d, c, "Store %q is gone from the broker, and held records", d.Name)
+	}
+	if len(p.Refusals) > 0 {
+		for i := range p.Refusals {
+			p.Refusals[i].Blocks = true
+		}
+		return p
+	}
+	p.Changes = append(p.Changes, Change{Field: FieldOwner, To: d.Owner.String()})
+	for i := range PartitionCount(d, o) {
+		p.Changes = append(p.Changes, Change{Field: FieldEvents, Partition: i, To: "create"})
+	}
+	p.Changes = append(p.Changes, diffPrincipal(d.Principal, o.Principal)...)
+	return p
+}
+
+func refuseVolatile(p Plan, d DesiredStore, o ObservedStore) Plan {
+	if d.RequirePersistence && !o.Persists {
+		p.Refusals = append(p.Refusals, Refusal{
+			Reason: ReasonNotPersistent, Field: FieldRedis,
+			Message: fmt.Sprintf("redis.requirePersistence is set, and the broker would lose events at a restart (%s): turn its append-only file on, or unset requirePersistence", o.Persistence),
+		})
+	}
+	return p
+}
+
+func diffSettings(p Plan, d DesiredStore, o ObservedStore, c Context) Plan {
+	if d.Partitions != 0 && o.Marked && d.Partitions != o.Partitions {
+		p.Refusals = append(p.Refusals, Refusal{
+			Reason: ReasonPartitionsChanged, Field: FieldPartitions,
+			Message: fmt.Sprintf("Store %q has %d partitions and the spec %d, but another number would reorder aggregates: set partitions to %d, or create a new store and migrate", d.Name, o.Partitions, d.Partitions, o.Partitions),
+		})
+	}
+	p = diffRetention(p, d, o, c)
+	if d.Snapshots != o.Snapshots {
+		p.Changes = append(p.Changes, Change{Field: FieldSnapshots, From: strconv.FormatBool(o.Snapshots), To: strconv.FormatBool(d.Snapshots)})
+	}
+	if d.MaxEventBytes != o.MaxEventBytes {
+		p.Changes = append(p.Changes, Change{Field: FieldMaxEventBytes, From: limit(o.MaxEventBytes), To: limit(d.MaxEventBytes)})
+	}
+	return p
+}
+
+// diffRetention plans the two limits. A tighter one discards events and needs a confirmation; a wider one does not.
+// Tightening from "for ever" also makes a sourcing store a streaming one.
+func diffRetention(p Plan, d DesiredStore, o ObservedStore, c Context) Plan {
+	limits := []struct {
+		field            Field
+		desired, current int64
+		show             func(int64) string
+	}{
+		{FieldRetentionDuration, int64(d.Retention.Duration), int64(o.Retention.Duration), duration},
+		{FieldRetentionBytes, d.Retention.Bytes, o.Retention.Bytes, limit},
+	}
+	for _, l := range limits {
+		if l.desired == l.current {
+			continue
+		}
+		shrinks := l.desired != 0 && (l.current == 0 || l.desired < l.current)
+		token := Token(c.UID, l.field, fmt.Sprintf("%d -> %d", l.current, l.desired))
+		if shrinks && !Confirmed(c.Confirm, token) {
+			p.Refusals = append(p.Refusals, Refusal{
+				Reason: ReasonRetentionShrink, Field: l.field, Token: token,
+				Message: fmt.Sprintf("%s of store %q is %s on the broker and %s in the spec, which would delete events: confirm with %s, or raise %s", l.field, d.Name, l.show(l.current), l.show(l.desired), token, l.field),
+			})
+			continue
+		}
+		p.Changes = append(p.Changes, Change{Field: l.field, From: l.show(l.current), To: l.show(l.desired)})
+	}
+	return p
+}
+
+// diffLogs plans partitions that the broker has lost. An empty one is made again; one that held records is not, because
+// an empty log in its place would look as if nothing had ever been written.
+func diffLogs(p Plan, d DesiredStore, o ObservedStore, c Context) Plan {
+	for i := range PartitionCount(d, o) {
+		switch {
+		case o.has(i):
+			if l := o.Logs[indexOf(o.Logs, i)]; c.KnownRecords[i] > 0 && l.Records == 0 && o.Kind != layout.Streaming {
+				p = refuseLost(p, d, c, "Partition %d of store %q is empty on the broker, and held records", i, d.Name)
+			}
+		case c.KnownRecords[i] > 0:
+			p = refuseLost(p, d, c, "Partition %d of store %q is gone from the broker, and held records", i, d.Name)
+			if !p.Blocked() {
+				p.Changes = append(p.Changes, Change{Field: FieldEvents, Partition: i, From: "lost", To: "create"})
+			}
+		default:
+			p.Changes = append(p.Changes, Change{Field: FieldEvents, Partition: i, From: "missing", To: "create"})
+		}
+	}
+	return p
+}
+
+// refuseLost refuses to go on without records, unless a person has said so.
+func refuseLost(p Plan, d DesiredStore, c Context, format string, args ...any) Plan {
+	token := Token(c.UID, FieldEvents, fmt.Sprintf("%s#%d", d.Name, c.AcceptedLosses))
+	if Confirmed(c.Confirm, token) {
+		p.LossAccepted = true
+		return p
+	}
+	p.Refusals = append(p.Refusals, Refusal{
+		Reason: ReasonDataLost, Field: FieldEvents, Token: token, Blocks: true,
+		Message: fmt.Sprintf(format, args...) + fmt.Sprintf(": restore them, or confirm with %s to go on without", token),
+	})
+	return p
+}
+
+// diffPrincipal plans the user. It says what differs, and never what the digests are.
+func diffPrincipal(d, o Principal) []Change {
+	none := Principal{}
+	switch {
+	case d == o:
+		return nil
+	case o == none:
+		return []Change{{Field: FieldPrincipal, To: "create " + d.Name}}
+	case d == none:
+		return []Change{{Field: FieldPrincipal, From: o.Name, To: "none, because no Secret is to receive its password"}}
+	case d.Digest != o.Digest:
+		return []Change{{Field: FieldPrincipal, From: "another password", To: "the Secret's"}}
+	default:
+		return []Change{{Field: FieldPrincipal, From: "other rights", To: "those of " + d.Name}}
+	}
+}
+
+func sum(m map[int]int64) (n int64) {
+	for _, v := range m {
+		n += v
+	}
+	return n
+}
+
+func indexOf(logs []Log, partition int) int {
+	for i, l := range logs {
+		if l.Partition == partition {
+			return i
+		}
+	}
+	return -1
+}
+
+func limit(n int64) string {
+	if n == 0 {
+		return "unlimited"
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+func duration(n int64) string {
+	if n == 0 {
+		return "unlimited"
+	}
+	return time.Duration(n).String()
+}

@@ -25,7 +25,7 @@ func crashed(t *testing.T) (f *state.Folder, etcd *process.Process) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = p.Kill() })
-		for deadline := time.Now().Add(10 * time.Second); process.Tail(f.LogFile(name), 1) == ""; {
+		for deadline := time.Now().Add(time.Minute); process.Tail(f.LogFile(name), 1) == ""; {
 			if time.Now().After(deadline) {
 				t.Fatalf("%s has not begun after 10s", name)
 			}

@@ -35,7 +35,7 @@ func openConsumer(t *testing.T, s eventstore.Secret, addr string) *store {
 // await calls f until it reports true.
 func await(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(time.Minute)
 	for !f() {
 		select {
 		case <-time.After(5 * time.Millisecond):
@@ -109,7 +109,7 @@ func TestConsumerMissesReply(t *testing.T) {
 			s, consumer := openSecret(t, secret), openConsumer(t, server.Subscription(t, secret, "billing"), p.addr)
 			consumer.timing.lease = time.Minute // Not to be lost for another reason, nor to help by running out.
 			partition := layout.Partition(order42.String(), redistest.Partitions)
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			put := func(version eventstore.Version, id string) {
 				_, err := s.Append(t.Context(), order42, version, placed(id))

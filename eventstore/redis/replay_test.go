@@ -78,7 +78,7 @@ func TestReplayAfterTrimmed(t *testing.T) {
 				at := s.at(tc.after)
 				s.keep(tc.kept)
 				s.add(tc.more)
-				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
 				var got []string
 				var last error
@@ -122,7 +122,7 @@ func TestReplayIsOvertaken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newTrimmed(t, server)
 			s.add(tc.before)
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			n, last := 0, error(nil)
 			for e, err := range s.Replay(ctx, eventstore.Start{Live: tc.live}) {
@@ -181,7 +181,7 @@ func TestReplayKeepsUp(t *testing.T) {
 					if id != fmt.Sprint(n) {
 						t.Fatalf("got event %q, want %d", id, n)
 					}
-				case <-time.After(20 * time.Second):
+				case <-time.After(time.Minute):
 					t.Fatalf("waited in vain for event %d", n)
 				}
 			}

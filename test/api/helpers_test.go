@@ -75,7 +75,7 @@ func keep(t *testing.T, u client.Object) {
 func retry(t *testing.T, f func() error) error {
 	t.Helper()
 	var last error
-	_ = wait.PollUntilContextTimeout(t.Context(), 20*time.Millisecond, 10*time.Second, true, func(context.Context) (bool, error) {
+	_ = wait.PollUntilContextTimeout(t.Context(), 20*time.Millisecond, time.Minute, true, func(context.Context) (bool, error) {
 		last = f()
 		return !kerrors.IsTooManyRequests(last) && !kerrors.IsNotFound(last), nil
 	})

@@ -117,7 +117,7 @@ func readAll[T any](dir string, patterns ...string) ([]*T, error) {
 }
 
 func established(ctx context.Context, name string) error {
-	err := wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, 20*time.Second, true, func(ctx context.Context) (bool, error) {
+	err := wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
 		crd := &apiextensionsv1.CustomResourceDefinition{}
 		if err := kube.Get(ctx, types.NamespacedName{Name: name}, crd); err != nil {
 			return false, err

@@ -78,7 +78,7 @@ func startFunctions(t *testing.T, programs map[string]binaries.Program) (file st
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = p.Stop(time.Second) })
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		if err := p.WaitReady(ctx, func(ctx context.Context) error { return dial(ctx, address) }); err != nil {
 			t.Fatal(err)

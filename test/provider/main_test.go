@@ -174,7 +174,7 @@ func installCRDs(ctx context.Context, dir string) error {
 		if err := world.kube.Create(ctx, crd); err != nil {
 			return fmt.Errorf("cannot create the CRD %s: %w", crd.Name, err)
 		}
-		err = poll(ctx, 20*time.Second, "the CRD "+crd.Name+" is served", func() (bool, string) {
+		err = poll(ctx, patience, "the CRD "+crd.Name+" is served", func() (bool, string) {
 			if err := world.kube.Get(ctx, objectKey(crd), crd); err != nil {
 				return false, err.Error()
 			}

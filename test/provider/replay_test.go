@@ -95,8 +95,8 @@ func TestSubscriptionBeforeItsStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	ready(t, s)
-	within(t, 3*time.Second, byName, xpv2.TypeReady, corev1.ConditionTrue, "")
-	within(t, 3*time.Second, sub, xpv2.TypeReady, corev1.ConditionTrue, "")
+	ready(t, byName)
+	ready(t, sub)
 	discard(t, byName)
 	discard(t, sub)
 	discard(t, s)

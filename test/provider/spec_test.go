@@ -142,7 +142,7 @@ func TestEvictionEnabled(t *testing.T) {
 	if err := c.ConfigSet(t.Context(), "maxmemory-policy", "noeviction").Err(); err != nil {
 		t.Fatal(err)
 	}
-	within(t, 10*time.Second, s, xpv2.TypeReady, corev1.ConditionTrue, "")
+	ready(t, s)
 	accepted(t, s)
 }
 
@@ -159,5 +159,5 @@ func TestPersistenceRequired(t *testing.T) {
 	if err := admin(t, r).ConfigSet(t.Context(), "appendonly", "yes").Err(); err != nil {
 		t.Fatal(err)
 	}
-	within(t, 10*time.Second, s, xpv2.TypeReady, corev1.ConditionTrue, "")
+	ready(t, s)
 }

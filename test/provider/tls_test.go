@@ -3,7 +3,6 @@ package provider_test
 import (
 	"os"
 	"testing"
-	"time"
 
 	xpv2 "github.com/crossplane/crossplane/apis/v2/core/v2"
 	corev1 "k8s.io/api/core/v1"
@@ -51,7 +50,7 @@ func TestTLS(t *testing.T) {
 	change(t, pc, func(pc *namespacedv1alpha1.ProviderConfig) {
 		pc.Spec.TLS.CASecretRef = &xpv2.LocalSecretKeySelector{LocalSecretReference: xpv2.LocalSecretReference{Name: "ca"}, Key: "ca.crt"}
 	})
-	within(t, 10*time.Second, s, xpv2.TypeReady, corev1.ConditionTrue, "")
+	ready(t, s)
 	condition(t, pc, v1alpha1.TypeHealthy, corev1.ConditionTrue, v1alpha1.ReasonHealthy)
 	data := connection(t, ns, "orders")
 	if string(data[layout.SecretTLS]) != "true" || string(data[layout.SecretCA]) != string(read(t, world.redis.CAFile)) {
@@ -76,7 +75,7 @@ func TestMutualTLS(t *testing.T) {
 	change(t, pc, func(pc *namespacedv1alpha1.ProviderConfig) {
 		pc.Spec.TLS.ClientCertificateSecretRef = &xpv2.LocalSecretReference{Name: "client"}
 	})
-	within(t, 10*time.Second, s, xpv2.TypeReady, corev1.ConditionTrue, "")
+	ready(t, s)
 	condition(t, pc, v1alpha1.TypeHealthy, corev1.ConditionTrue, v1alpha1.ReasonHealthy)
 
 	// The provider's own certificate is not the applications'.

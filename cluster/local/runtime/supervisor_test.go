@@ -107,7 +107,7 @@ func attached(t *testing.T, f *state.Folder, name string, before int) *process.P
 
 func waitUntil(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); {
+	for deadline := time.Now().Add(time.Minute); !ok(); {
 		if time.Now().After(deadline) {
 			t.Fatalf("still waiting for %s after 10s", what)
 		}

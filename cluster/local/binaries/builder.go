@@ -29,43 +29,18 @@ func (b builder) build(ctx context.Context) (Program, error) {
 	if err != nil {
 		return Program{}, err
 	}
-	home := filepath.Join(b.dir, b.name+"-"+digest)
+	home, err := Folder{
+		Name: b.name, Dir: b.dir, Digest: digest, Progress: b.progress, Fill: b.fill,
+		Doing: fmt.Sprintf("building %s (%s; about %s if nothing of it is cached)", b.name, b.step, b.tool.expected),
+		Done:  "built " + b.name,
+	}.Make(ctx)
+	if err != nil {
+		return Program{}, err
+	}
 	p := Program{Path: filepath.Join(home, b.name), Version: b.tool.version}
 	if b.tool.data != "" {
 		p.DataDir = filepath.Join(home, b.tool.data)
 	}
-	// The folder appears in one piece, by a rename: if it is there, it is whole.
-	if exists(home) {
-		return p, nil
-	}
-	unlock, err := lock(ctx, filepath.Join(b.dir, b.name+".lock"), func() {
-		fmt.Fprintf(b.progress, "waiting for another process to build %s\n", b.name)
-	})
-	if err != nil {
-		return Program{}, err
-	}
-	defer unlock()
-	if exists(home) {
-		return p, nil
-	}
-
-	start := time.Now()
-	fmt.Fprintf(b.progress, "building %s (%s; about %s if nothing of it is cached)\n", b.name, b.step, b.tool.expected)
-	tmp, err := os.MkdirTemp(b.dir, b.name+".building-")
-	if err != nil {
-		return Program{}, err
-	}
-	defer os.RemoveAll(tmp)
-	if err := b.fill(ctx, tmp); err != nil {
-		return Program{}, err
-	}
-	if err := os.Chmod(tmp, 0o755); err != nil {
-		return Program{}, err
-	}
-	if err := os.Rename(tmp, home); err != nil {
-		return Program{}, err
-	}
-	fmt.Fprintf(b.progress, "built %s in %s\n", b.name, time.Since(start).Round(100*time.Millisecond))
 	return p, nil
 }
 

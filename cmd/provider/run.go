@@ -172,5 +172,5 @@ func open(c connect.Config) (backend.Backend, error) {
 	if c.Redis != nil {
 		return redis.New(*c.Redis, redis.WithObserver(countRequests("redis")))
 	}
-	return nil, errors.New("no broker is configured")
+	return nil, errors.Errorf("backend %s is not supported yet: use redis", c.Backend())
 }

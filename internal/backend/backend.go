@@ -54,10 +54,16 @@ type Backend interface { //nolint:interfacebloat // Two kinds of resource, each 
 	// works for subscriptions whose store is gone.
 	DeleteSubscriptions(ctx context.Context, deletions []SubscriptionDeletion) []error
 
+	// StoreSettings and SubscriptionSettings say in the broker's own terms what a resource asks for, in those of an
+	// observation, and refuse what the broker would not take. Both do no I/O.
+	StoreSettings(d plan.DesiredStore) (plan.Settings, []plan.Refusal)
+	SubscriptionSettings(d plan.DesiredSubscription) plan.Settings
+
 	// StorePrincipal and SubscriptionPrincipal describe the user that ApplyStores and ApplySubscriptions make for the
-	// password, in the terms of an observation.
-	StorePrincipal(name, password string) plan.Principal
-	SubscriptionPrincipal(id SubscriptionID, password string) plan.Principal
+	// password, in the terms of an observation. If user is not empty, it is one that exists already, and is only given
+	// its rights; a backend that cannot do so returns none.
+	StorePrincipal(name, user, password string) plan.Principal
+	SubscriptionPrincipal(id SubscriptionID, user, password string) plan.Principal
 
 	// Connection returns what a client needs to reach the broker, by the keys of a connection Secret (see
 	// [layout]): everything but what belongs to one store, and no user.
@@ -71,6 +77,13 @@ type Backend interface { //nolint:interfacebloat // Two kinds of resource, each 
 type Maintainer interface {
 	// Maintain does one small step for each of the stores, and returns promptly.
 	Maintain(ctx context.Context, names []string) error
+}
+
+// An Issuer makes the passwords of principals itself, such as tokens that the broker checks by their signature. Others
+// take any password.
+type Issuer interface {
+	// Issue returns current if it is still good for principal, else a new password.
+	Issue(principal, current string) (password string, err error)
 }
 
 // ErrConflict means that a store or subscription changed its owner since it was observed.

@@ -15,12 +15,19 @@ import (
 
 // Config says how to reach one broker. Exactly one of its fields is set.
 type Config struct {
-	Redis *Redis
+	Kafka  *Kafka
+	Pulsar *Pulsar
+	Redis  *Redis
 }
 
 // Backend names the broker's kind: "kafka", "pulsar" or "redis"; it is empty if nothing is configured.
 func (c Config) Backend() string {
-	if c.Redis != nil {
+	switch {
+	case c.Kafka != nil:
+		return "kafka"
+	case c.Pulsar != nil:
+		return "pulsar"
+	case c.Redis != nil:
 		return "redis"
 	}
 	return ""
@@ -30,10 +37,19 @@ func (c Config) Backend() string {
 func (c Config) Digest() string {
 	b, err := json.Marshal(c)
 	if err != nil {
-		panic(err) // Config holds only strings, bytes and booleans, which always marshal.
+		panic(err) // Config holds only what always marshals.
 	}
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:16])
+}
+
+// OAuth says where tokens are fetched with the client credentials grant (RFC 6749, section 4.4).
+type OAuth struct {
+	TokenURL     string
+	ClientID     string
+	ClientSecret string
+	Scopes       []string
+	Audience     string
 }
 
 // TLS says how a connection is encrypted. The zero value uses the machine's certificate authorities and shows no

@@ -68,3 +68,22 @@ func (b *batcher[Q, A]) flush(mine *batch[Q, A]) {
 	mine.answers = b.run(ctx, mine.questions)
 	close(mine.done)
 }
+
+// A writer joins concurrent writes of one kind into batches.
+type writer[C any] struct{ *batcher[C, error] }
+
+func newWriter[C any](ctx context.Context, o Options, operation string, run func(context.Context, []C) []error) *writer[C] {
+	return &writer[C]{newBatcher(ctx, o, func(ctx context.Context, changes []C) []error {
+		o.Metrics.batch(operation, len(changes))
+		return run(ctx, changes)
+	})}
+}
+
+// write makes one change.
+func (w *writer[C]) write(ctx context.Context, c C) error {
+	failed, err := w.do(ctx, c)
+	if err != nil {
+		return err
+	}
+	return failed
+}

@@ -9,8 +9,11 @@ package mirror
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
-	"math/rand/v2"
+	"maps"
+	mathrand "math/rand/v2"
 	"slices"
 	"time"
 
@@ -54,8 +57,11 @@ type Mirror struct {
 	stores        *table[string, plan.ObservedStore, int64]
 	subscriptions *table[backend.SubscriptionID, plan.ObservedSubscription, string]
 
-	applyStore        *batcher[backend.StoreChange, error]
-	applySubscription *batcher[backend.SubscriptionChange, error]
+	applyStore         *writer[backend.StoreChange]
+	fence, unfence     *writer[string]
+	deleteStore        *writer[backend.StoreDeletion]
+	applySubscription  *writer[backend.SubscriptionChange]
+	deleteSubscription *writer[backend.SubscriptionDeletion]
 }
 
 // New returns a mirror of what b administers, and refreshes it until Close.
@@ -73,14 +79,12 @@ func New(b backend.Backend, o Options) *Mirror {
 		o.Metrics.batch("ReadSubscriptions", len(ids))
 		return b.ReadSubscriptions(ctx, ids)
 	})
-	m.applyStore = newBatcher(ctx, o, func(ctx context.Context, changes []backend.StoreChange) []error {
-		o.Metrics.batch("ApplyStores", len(changes))
-		return b.ApplyStores(ctx, changes)
-	})
-	m.applySubscription = newBatcher(ctx, o, func(ctx context.Context, changes []backend.SubscriptionChange) []error {
-		o.Metrics.batch("ApplySubscriptions", len(changes))
-		return b.ApplySubscriptions(ctx, changes)
-	})
+	m.applyStore = newWriter(ctx, o, "ApplyStores", b.ApplyStores)
+	m.fence = newWriter(ctx, o, "FenceStores", b.FenceStores)
+	m.unfence = newWriter(ctx, o, "UnfenceStores", b.UnfenceStores)
+	m.deleteStore = newWriter(ctx, o, "DeleteStores", b.DeleteStores)
+	m.applySubscription = newWriter(ctx, o, "ApplySubscriptions", b.ApplySubscriptions)
+	m.deleteSubscription = newWriter(ctx, o, "DeleteSubscriptions", b.DeleteSubscriptions)
 	go m.run(ctx)
 	return m
 }
@@ -141,18 +145,31 @@ func (m *Mirror) ApplySubscription(ctx context.Context, c backend.SubscriptionCh
 	return write(ctx, m.subscriptions, c.ID(), m.applySubscription, c)
 }
 
+// Issue returns current if it is a password that the broker takes for the principal, else a new one.
+func (m *Mirror) Issue(principal, current string) (string, error) {
+	if issuer, ok := m.Backend.(backend.Issuer); ok {
+		return issuer.Issue(principal, current)
+	}
+	if current != "" {
+		return current, nil
+	}
+	b := make([]byte, 24)
+	_, _ = rand.Read(b) // Never fails, as documented.
+	return hex.EncodeToString(b), nil
+}
+
 // FenceStore takes the right to write from a store's principal. See [backend.Backend].
 func (m *Mirror) FenceStore(ctx context.Context, name string) error {
 	m.stores.forget(name)
 	defer m.stores.forget(name)
-	return m.FenceStores(ctx, []string{name})[0]
+	return m.fence.write(ctx, name)
 }
 
 // UnfenceStore gives the right to write back. See [backend.Backend].
 func (m *Mirror) UnfenceStore(ctx context.Context, name string) error {
 	m.stores.forget(name)
 	defer m.stores.forget(name)
-	return m.UnfenceStores(ctx, []string{name})[0]
+	return m.unfence.write(ctx, name)
 }
 
 // DeleteStore deletes a store on behalf of its owner, and forgets it.
@@ -160,7 +177,7 @@ func (m *Mirror) DeleteStore(ctx context.Context, name string, owner plan.Owner)
 	m.stores.forget(name)
 	defer m.stores.tell(name)
 	defer m.stores.forget(name)
-	if err := m.DeleteStores(ctx, []backend.StoreDeletion{{Name: name, Owner: owner}})[0]; err != nil {
+	if err := m.deleteStore.write(ctx, backend.StoreDeletion{Name: name, Owner: owner}); err != nil {
 		return err
 	}
 	m.stores.unlearn(name)
@@ -172,7 +189,7 @@ func (m *Mirror) DeleteSubscription(ctx context.Context, id backend.Subscription
 	m.subscriptions.forget(id)
 	defer m.subscriptions.tell(id)
 	defer m.subscriptions.forget(id)
-	if err := m.DeleteSubscriptions(ctx, []backend.SubscriptionDeletion{{ID: id, Owner: owner}})[0]; err != nil {
+	if err := m.deleteSubscription.write(ctx, backend.SubscriptionDeletion{ID: id, Owner: owner}); err != nil {
 		return err
 	}
 	m.subscriptions.unlearn(id)
@@ -221,15 +238,11 @@ func positionsOf(o plan.ObservedSubscription) memory[string] {
 	return m
 }
 
-func write[K comparable, V, M, C any](ctx context.Context, t *table[K, V, M], k K, b *batcher[C, error], c C) error {
+func write[K comparable, V, M, C any](ctx context.Context, t *table[K, V, M], k K, w *writer[C], c C) error {
 	t.forget(k)
 	defer t.tell(k)
 	defer t.forget(k)
-	failed, err := b.do(ctx, c)
-	if err != nil {
-		return err
-	}
-	return failed
+	return w.write(ctx, c)
 }
 
 // run refreshes everything, every interval while the broker answers, and every second until it answers again, so that
@@ -238,7 +251,7 @@ func (m *Mirror) run(ctx context.Context) {
 	defer close(m.done)
 	pause := m.o.Interval
 	for {
-		jitter := time.Duration((rand.Float64() - 0.5) / 5 * float64(pause)) //nolint:gosec // Not a secret.
+		jitter := time.Duration((mathrand.Float64() - 0.5) / 5 * float64(pause)) //nolint:gosec // Not a secret.
 		select {
 		case <-time.After(pause + jitter):
 		case <-ctx.Done():
@@ -297,7 +310,7 @@ func sameStore(a, b plan.ObservedStore) bool {
 			return false
 		}
 	}
-	return a.StoreSettings == b.StoreSettings && a.Marked == b.Marked && a.Layout == b.Layout && a.Kind == b.Kind &&
+	return a.StoreSettings == b.StoreSettings && maps.Equal(a.Settings, b.Settings) && a.Unavailable == b.Unavailable && a.Marked == b.Marked && a.Layout == b.Layout && a.Kind == b.Kind &&
 		a.Principal == b.Principal && a.Persistence == b.Persistence && a.Takeovers == b.Takeovers && (a.DeadLetters == 0) == (b.DeadLetters == 0)
 }
 
@@ -311,7 +324,7 @@ func sameSubscription(a, b plan.ObservedSubscription) bool {
 			return false
 		}
 	}
-	return a.SubscriptionSettings == b.SubscriptionSettings && a.Marked == b.Marked && a.Created == b.Created &&
+	return a.SubscriptionSettings == b.SubscriptionSettings && maps.Equal(a.Settings, b.Settings) && a.Unavailable == b.Unavailable && a.Marked == b.Marked && a.Created == b.Created &&
 		a.StoreGone == b.StoreGone && a.StoreOwner == b.StoreOwner && a.Partitions == b.Partitions &&
 		a.LastReplay == b.LastReplay && (len(a.Consumers) == 0) == (len(b.Consumers) == 0) && a.Principal == b.Principal
 }

@@ -13,6 +13,9 @@ type Capabilities struct {
 	// SharedGroups means that the backend cannot keep two subscriptions of one store apart: a user who may read one
 	// may also move another.
 	SharedGroups bool
+
+	// ReplayNeedsIdle means that the broker moves no position while consumers read, whatever a person confirms.
+	ReplayNeedsIdle bool
 }
 
 // Support says how well a backend has a field.

@@ -22,6 +22,11 @@ func DeleteStore(d DesiredStore, o ObservedStore, c Context) []Refusal {
 		return nil
 	}
 	switch {
+	case o.Unavailable != "":
+		return []Refusal{{
+			Reason: ReasonUnavailable, Field: FieldDelete, Token: token, Blocks: true,
+			Message: fmt.Sprintf("Store %q may hold records, which deletion would destroy, and the broker cannot tell (%s): wait until it can, or confirm with %s", d.Name, o.Unavailable, token),
+		}}
 	case o.Records() > 0:
 		return []Refusal{{
 			Reason: ReasonNotEmpty, Field: FieldDelete, Token: token, Blocks: true,
@@ -44,6 +49,12 @@ func DeleteSubscription(d DesiredSubscription, o ObservedSubscription, c Context
 		return nil
 	}
 	var refusals []Refusal
+	if o.Unavailable != "" {
+		return []Refusal{{
+			Reason: ReasonUnavailable, Field: FieldDelete, Token: token, Blocks: true,
+			Message: fmt.Sprintf("Subscription %q may have events to read, and the broker cannot tell (%s): wait until it can, or confirm with %s", d, o.Unavailable, token),
+		}}
+	}
 	if o.DeadLetters > 0 {
 		refusals = append(refusals, Refusal{
 			Reason: ReasonDeadLettersNotEmpty, Field: FieldDelete, Token: token, Blocks: true,

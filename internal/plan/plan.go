@@ -21,6 +21,9 @@ type Plan struct {
 
 	// LossAccepted means that records, or a position, are gone, and that a person has confirmed to go on without.
 	LossAccepted bool
+
+	// Unavailable says what on the broker does not answer, if anything: then nothing is changed, and nothing is ready.
+	Unavailable string
 }
 
 // Blocked reports whether nothing may be changed: something was refused that the other changes depend on.
@@ -32,14 +35,18 @@ func (p Plan) Blocked() bool {
 // itself from the resource.
 type Change struct {
 	Field     Field
-	Partition int // For FieldEvents and FieldGroup.
+	Partition int    // For FieldEvents and FieldGroup.
+	Setting   string // For FieldSetting: by the backend's name.
 	From, To  string
 }
 
 func (c Change) String() string {
 	name := string(c.Field)
-	if c.Field == FieldEvents || c.Field == FieldGroup {
+	switch c.Field {
+	case FieldEvents, FieldGroup:
 		name = fmt.Sprintf("%s of partition %d", c.Field, c.Partition)
+	case FieldSetting:
+		name = c.Setting
 	}
 	if c.From == "" {
 		return fmt.Sprintf("%s: %s", name, c.To)
@@ -83,6 +90,14 @@ const (
 	ReasonPartitionsChanged Reason = "PartitionsChanged"
 	// ReasonRetentionShrink: the spec keeps events for less time, or fewer of them, than the broker does now.
 	ReasonRetentionShrink Reason = "RetentionShrink"
+	// ReasonTTLShortened: the spec sets or lowers messageTTL, which makes subscriptions skip events.
+	ReasonTTLShortened Reason = "TTLShortened"
+	// ReasonBrokerLimit: the broker's own configuration does not allow what a field asks for.
+	ReasonBrokerLimit Reason = "BrokerLimit"
+	// ReasonReplicasChanged: the spec asks for another number of copies than the store was created with.
+	ReasonReplicasChanged Reason = "ReplicasChanged"
+	// ReasonUnavailable: the broker cannot tell now whether something would be lost.
+	ReasonUnavailable Reason = "Unavailable"
 	// ReasonDataLost: events that the store is known to have held are gone from the broker.
 	ReasonDataLost Reason = "DataLost"
 	// ReasonEvictionEnabled: the broker may evict events to free memory.
@@ -125,10 +140,14 @@ const (
 	FieldTieringBytes      Field = "tiering.afterBytes"
 	FieldMessageTTL        Field = "messageTTL"
 	FieldQuotaBytes        Field = "quota.bytes"
-	FieldQuotaPublishRate  Field = "quota.publishRate"
-	FieldKafka             Field = "kafka"
-	FieldPulsar            Field = "pulsar"
-	FieldRedis             Field = "redis"
+	FieldQuotaByteRate     Field = "quota.publishRate.bytesPerSecond"
+	FieldQuotaAppendRate   Field = "quota.publishRate.appendsPerSecond"
+	FieldKafkaConfig       Field = "kafka.config"
+	FieldKafkaUnmanaged    Field = "kafka.unmanaged"
+	FieldPulsarTenant      Field = "pulsar.tenant"
+	FieldPulsarPolicies    Field = "pulsar.policies"
+	FieldPulsarSchema      Field = "pulsar.nativeSchema"
+	FieldRedisPersistence  Field = "redis.requirePersistence"
 )
 
 // Fields of a Subscription's spec.forProvider.
@@ -147,6 +166,7 @@ const (
 	FieldName       Field = "external name"
 	FieldOwner      Field = "owner"     // The marker that says whose it is.
 	FieldEvents     Field = "events"    // The log of one partition.
+	FieldSetting    Field = "setting"   // One of [Settings].
 	FieldGroup      Field = "position"  // A subscription's position in one partition.
 	FieldPositioned Field = "positions" // That every partition has had a position, so that none is set from startFrom again.
 	FieldPrincipal  Field = "principal" // The user, its password and its rights.

@@ -76,9 +76,9 @@ func TestRefuseUnsupported(t *testing.T) {
 		FieldPartitions: {Supported: true}, FieldTieringBytes: {Note: "set retention.bytes"},
 	}}
 	// Sorted and each once, so that the same problem has the same text.
-	got := refuseUnsupported(table, []Field{FieldTieringBytes, FieldPartitions, FieldKafka, FieldTieringBytes})
+	got := refuseUnsupported(table, []Field{FieldTieringBytes, FieldPartitions, FieldKafkaConfig, FieldTieringBytes})
 	want := []Refusal{
-		{Reason: ReasonUnsupported, Field: FieldKafka, Message: "kafka is not supported on redis: remove it from the spec, or choose another backend"},
+		{Reason: ReasonUnsupported, Field: FieldKafkaConfig, Message: "kafka.config is not supported on redis: remove it from the spec, or choose another backend"},
 		{Reason: ReasonUnsupported, Field: FieldTieringBytes, Message: "tiering.afterBytes is not supported on redis: set retention.bytes"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -15,7 +15,9 @@ type StoreSettings struct {
 	Partitions    int
 	Retention     Retention
 	Snapshots     bool
-	MaxEventBytes int64 // 0: the broker's limit.
+	MaxEventBytes int64         // 0: the broker's limit.
+	Replicas      int           // Copies of a record, where their number is fixed at creation. Desired 0: the broker's default.
+	MessageTTL    time.Duration // 0: subscriptions skip nothing.
 }
 
 // Retention is how much of a log is kept. The zero value keeps everything for ever.
@@ -45,6 +47,22 @@ type DesiredStore struct {
 	Name string  // The external name.
 	Set  []Field // Fields that the spec sets: what the backend lacks of them is refused.
 
+	// MinInSync is how many copies must be confirmed. 0: the broker's default.
+	MinInSync int
+	Tiering   Tiering
+	Quota     Quota
+	// Native are settings by the broker's own names, as the spec has them, and Unmanaged the names of those that are
+	// somebody else's.
+	Native    map[string]string
+	Unmanaged []string
+	Tenant    string // Empty: that of the ProviderConfig.
+	Schema    Schema
+
+	// Settings is what the backend makes of the fields above, in the broker's own terms, and Invalid what it refuses
+	// of them.
+	Settings Settings
+	Invalid  []Refusal
+
 	// Principal is zero if no Secret is to receive a password.
 	Principal Principal
 	// Protection says when the store may be deleted.
@@ -52,6 +70,26 @@ type DesiredStore struct {
 	// RequirePersistence refuses a broker that forgets at a restart what it has acknowledged.
 	RequirePersistence bool
 }
+
+// Settings are what a broker has of a store or subscription beside what plan knows by a field, by the backend's own names.
+// A name without a value, or that is absent, has the broker's default.
+type Settings map[string]string
+
+// Tiering moves old events to cheaper storage. The zero value moves nothing.
+type Tiering struct {
+	After      time.Duration
+	AfterBytes int64 // Over all partitions.
+}
+
+// Quota limits what a store may hold, and how fast it may be written. The zero value limits nothing.
+type Quota struct {
+	Bytes            int64
+	BytesPerSecond   int64
+	AppendsPerSecond int64
+}
+
+// A Schema is what the broker checks events with. The zero value means that it checks nothing.
+type Schema struct{ Type, Definition, Compatibility string }
 
 // PartitionsToCreate is how many partitions the store gets if it does not exist yet.
 func (d DesiredStore) PartitionsToCreate() int {
@@ -80,6 +118,13 @@ type ObservedStore struct {
 	Logs   []Log       // One for each partition that exists, in order.
 
 	Principal Principal
+	Settings  Settings
+
+	// Unavailable says, in half a sentence, what of the store does not answer, such as a partition without a leader.
+	// Logs may then be incomplete, and nothing is concluded from them.
+	Unavailable string
+	// MaxEventBytesLimit is how large the broker lets maxEventBytes be. 0: not known.
+	MaxEventBytesLimit int64
 
 	// Takeovers is how often the store has changed its owner.
 	Takeovers int
@@ -145,6 +190,8 @@ type Context struct {
 	ObserveOnly  bool   // The resource may change nothing on the broker, so nothing is claimed either.
 	Namespace    string // Stores of other names are not this resource's to name; empty for those that may name any.
 
+	// AppliedSettings are names of native settings that the provider has set: one that leaves the spec is reset.
+	AppliedSettings []string
 	// KnownRecords is how many records each partition held when that was last seen.
 	KnownRecords map[int]int64
 	// AcceptedLosses is how often a person has confirmed that records are gone. It is part of the next token, so that
@@ -161,6 +208,8 @@ type Context struct {
 func Store(d DesiredStore, o ObservedStore, c Context) Plan {
 	var p Plan
 	p.Refusals = append(p.Refusals, refuseUnsupported(c.Capabilities, d.Set)...)
+	p.Refusals = append(p.Refusals, d.Invalid...)
+	p.Refusals = append(p.Refusals, refuseTooLarge(d, o)...)
 	if err := layout.ValidateStore(d.Name); err != nil {
 		p.Refusals = append(p.Refusals, Refusal{
 			Reason: ReasonInvalidName, Field: FieldName, Blocks: true,
@@ -190,8 +239,13 @@ func Store(d DesiredStore, o ObservedStore, c Context) Plan {
 		})
 		return p
 	}
+	if o.Unavailable != "" {
+		p.Unavailable, p.Changes = o.Unavailable, nil
+		return p
+	}
 	p = refuseVolatile(p, d, o)
-	p = diffSettings(p, d, o, c)
+	p = diffFields(p, d, o, c)
+	p.Changes = append(p.Changes, diffSettings(d, o, c)...)
 	p = diffLogs(p, d, o, c)
 	if p.Blocked() {
 		p.Changes = nil
@@ -233,6 +287,7 @@ func createStore(p Plan, d DesiredStore, o ObservedStore, c Context) Plan {
 	for i := range PartitionCount(d, o) {
 		p.Changes = append(p.Changes, Change{Field: FieldEvents, Partition: i, To: "create"})
 	}
+	p.Changes = append(p.Changes, diffSettings(d, o, c)...)
 	p.Changes = append(p.Changes, diffPrincipal(d.Principal, o.Principal)...)
 	return p
 }
@@ -240,21 +295,27 @@ func createStore(p Plan, d DesiredStore, o ObservedStore, c Context) Plan {
 func refuseVolatile(p Plan, d DesiredStore, o ObservedStore) Plan {
 	if d.RequirePersistence && !o.Persists {
 		p.Refusals = append(p.Refusals, Refusal{
-			Reason: ReasonNotPersistent, Field: FieldRedis,
+			Reason: ReasonNotPersistent, Field: FieldRedisPersistence,
 			Message: fmt.Sprintf("redis.requirePersistence is set, and the broker would lose events at a restart (%s): turn its append-only file on, or unset requirePersistence", o.Persistence),
 		})
 	}
 	return p
 }
 
-func diffSettings(p Plan, d DesiredStore, o ObservedStore, c Context) Plan {
+func diffFields(p Plan, d DesiredStore, o ObservedStore, c Context) Plan {
 	if d.Partitions != 0 && o.Marked && d.Partitions != o.Partitions {
 		p.Refusals = append(p.Refusals, Refusal{
 			Reason: ReasonPartitionsChanged, Field: FieldPartitions,
 			Message: fmt.Sprintf("Store %q has %d partitions and the spec %d, but another number would reorder aggregates: set partitions to %d, or create a new store and migrate", d.Name, o.Partitions, d.Partitions, o.Partitions),
 		})
 	}
-	p = diffRetention(p, d, o, c)
+	if d.Replicas != 0 && o.Replicas != 0 && d.Replicas != o.Replicas {
+		p.Refusals = append(p.Refusals, Refusal{
+			Reason: ReasonReplicasChanged, Field: FieldReplicas,
+			Message: fmt.Sprintf("Store %q has %d copies of every event and the spec asks for %d, and only the broker's own tools can change that: reassign its partitions with them, or set durability.replicas to %d", d.Name, o.Replicas, d.Replicas, o.Replicas),
+		})
+	}
+	p = diffLimits(p, d, o, c)
 	if d.Snapshots != o.Snapshots {
 		p.Changes = append(p.Changes, Change{Field: FieldSnapshots, From: strconv.FormatBool(o.Snapshots), To: strconv.FormatBool(d.Snapshots)})
 	}
@@ -264,16 +325,19 @@ func diffSettings(p Plan, d DesiredStore, o ObservedStore, c Context) Plan {
 	return p
 }
 
-// diffRetention plans the two limits. A tighter one discards events and needs a confirmation; a wider one does not.
-// Tightening from "for ever" also makes a sourcing store a streaming one.
-func diffRetention(p Plan, d DesiredStore, o ObservedStore, c Context) Plan {
+// diffLimits plans how long events are kept and delivered. A tighter limit discards or skips events and needs a
+// confirmation; a wider one does not. Tightening the retention from "for ever" also makes a sourcing store a streaming one.
+func diffLimits(p Plan, d DesiredStore, o ObservedStore, c Context) Plan {
 	limits := []struct {
 		field            Field
 		desired, current int64
 		show             func(int64) string
+		reason           Reason
+		effect           string
 	}{
-		{FieldRetentionDuration, int64(d.Retention.Duration), int64(o.Retention.Duration), duration},
-		{FieldRetentionBytes, d.Retention.Bytes, o.Retention.Bytes, limit},
+		{FieldRetentionDuration, int64(d.Retention.Duration), int64(o.Retention.Duration), duration, ReasonRetentionShrink, "delete events"},
+		{FieldRetentionBytes, d.Retention.Bytes, o.Retention.Bytes, limit, ReasonRetentionShrink, "delete events"},
+		{FieldMessageTTL, int64(d.MessageTTL), int64(o.MessageTTL), duration, ReasonTTLShortened, "make subscriptions skip events"},
 	}
 	for _, l := range limits {
 		if l.desired == l.current {
@@ -283,14 +347,25 @@ func diffRetention(p Plan, d DesiredStore, o ObservedStore, c Context) Plan {
 		token := Token(c.UID, l.field, fmt.Sprintf("%d -> %d", l.current, l.desired))
 		if shrinks && !Confirmed(c.Confirm, token) {
 			p.Refusals = append(p.Refusals, Refusal{
-				Reason: ReasonRetentionShrink, Field: l.field, Token: token,
-				Message: fmt.Sprintf("%s of store %q is %s on the broker and %s in the spec, which would delete events: confirm with %s, or raise %s", l.field, d.Name, l.show(l.current), l.show(l.desired), token, l.field),
+				Reason: l.reason, Field: l.field, Token: token,
+				Message: fmt.Sprintf("%s of store %q is %s on the broker and %s in the spec, which would %s: confirm with %s, or raise %s", l.field, d.Name, l.show(l.current), l.show(l.desired), l.effect, token, l.field),
 			})
 			continue
 		}
 		p.Changes = append(p.Changes, Change{Field: l.field, From: l.show(l.current), To: l.show(l.desired)})
 	}
 	return p
+}
+
+// refuseTooLarge refuses a limit for events that the broker's own would cut short.
+func refuseTooLarge(d DesiredStore, o ObservedStore) []Refusal {
+	if o.MaxEventBytesLimit == 0 || d.MaxEventBytes <= o.MaxEventBytesLimit {
+		return nil
+	}
+	return []Refusal{{
+		Reason: ReasonBrokerLimit, Field: FieldMaxEventBytes,
+		Message: fmt.Sprintf("maxEventBytes is %d, and the broker takes no more than %d: lower it, or raise the broker's limit", d.MaxEventBytes, o.MaxEventBytesLimit),
+	}}
 }
 
 // diffLogs plans partitions that the broker has lost. An empty one is made again; one that held records is not, because

@@ -153,7 +153,7 @@ func TestStore(t *testing.T) {
 		"CreateVolatile": {
 			reason: "Persistence was required, and is not there.",
 			args:   args{d: desired(func(d *DesiredStore) { d.RequirePersistence = true }), o: observed(gone)},
-			want:   brief{Refusals: []refusal{{ReasonNotPersistent, FieldRedis, ""}}, Blocked: true},
+			want:   brief{Refusals: []refusal{{ReasonNotPersistent, FieldRedisPersistence, ""}}, Blocked: true},
 		},
 		"CreatePersistent": {
 			reason: "Persistence was required, and is there.",
@@ -314,7 +314,7 @@ func TestStore(t *testing.T) {
 				d.RequirePersistence = true
 				d.Snapshots = true
 			}), o: observed()},
-			want: brief{Changes: []string{"snapshots: false -> true"}, Refusals: []refusal{{ReasonNotPersistent, FieldRedis, ""}}},
+			want: brief{Changes: []string{"snapshots: false -> true"}, Refusals: []refusal{{ReasonNotPersistent, FieldRedisPersistence, ""}}},
 		},
 		"HazardLater": {
 			reason: "A hazard that came later does not take the store from its users.",

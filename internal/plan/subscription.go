@@ -23,6 +23,10 @@ type DesiredSubscription struct {
 	StartFrom   Start
 	Replay      *Replay
 	Principal   Principal
+
+	DeadLetter bool // Events that it gives up on are kept.
+	// Settings is what the backend makes of the subscription, in the broker's own terms.
+	Settings Settings
 }
 
 // String names the subscription as people know it.
@@ -76,6 +80,11 @@ type ObservedSubscription struct {
 	LastReplay   string   // ID of the replay that was done last.
 	Consumers    []string // Names of those that read now.
 	Principal    Principal
+	Settings     Settings
+
+	// Unavailable says, in half a sentence, what of the subscription or its store does not answer. Groups may then be
+	// incomplete, and nothing is concluded from them.
+	Unavailable string
 }
 
 // A Group is where a subscription is in one partition.
@@ -133,6 +142,10 @@ func Subscription(d DesiredSubscription, o ObservedSubscription, c Context) Plan
 		})
 		return p
 	}
+	if o.Unavailable != "" {
+		p.Unavailable = o.Unavailable
+		return p
+	}
 	if !o.Exists() {
 		return createSubscription(p, d, o, c)
 	}
@@ -144,6 +157,7 @@ func Subscription(d DesiredSubscription, o ObservedSubscription, c Context) Plan
 	if d.DeadLetterRetention != o.DeadLetterRetention {
 		p = diffDeadLetters(p, d, o, c)
 	}
+	p.Changes = append(p.Changes, d.Settings.diff(o.Settings)...)
 	p = diffGroups(p, d, o, c)
 	if !o.Created {
 		p.Changes = append(p.Changes, positioned())
@@ -161,6 +175,7 @@ func createSubscription(p Plan, d DesiredSubscription, o ObservedSubscription, c
 		return p
 	}
 	p.Changes = append(p.Changes, Change{Field: FieldOwner, To: d.Owner.String()})
+	p.Changes = append(p.Changes, d.Settings.diff(o.Settings)...)
 	for i := range o.Partitions {
 		if at, ok := c.KnownPositions[i]; ok { // The marker is gone too, and status still knows: nothing jumps.
 			p.Changes = append(p.Changes, Change{Field: FieldGroup, Partition: i, From: "missing", To: at})
@@ -209,6 +224,13 @@ func diffReplay(p Plan, d DesiredSubscription, o ObservedSubscription, c Context
 		return p
 	}
 	token := Token(c.UID, FieldReplay, o.LastReplay+" -> "+d.Replay.ID)
+	if len(o.Consumers) > 0 && c.Capabilities.ReplayNeedsIdle {
+		p.Refusals = append(p.Refusals, Refusal{
+			Reason: ReasonReplayBusy, Field: FieldReplay,
+			Message: fmt.Sprintf("Replay %q waits while consumers read (%s): stop them, and it is done", d.Replay.ID, strings.Join(o.Consumers, ", ")),
+		})
+		return p
+	}
 	if len(o.Consumers) > 0 && !Confirmed(c.Confirm, token) {
 		p.Refusals = append(p.Refusals, Refusal{
 			Reason: ReasonReplayBusy, Field: FieldReplay, Token: token,

@@ -31,6 +31,8 @@ const (
 	ReasonPartitionsChanged xpv2.ConditionReason = "PartitionsChanged"
 	// ReasonPartitionsGrown: somebody added partitions on the broker; the SDK ignores them.
 	ReasonPartitionsGrown xpv2.ConditionReason = "PartitionsGrown"
+	// ReasonReplicasChanged: the spec asks for another number of copies than the store was created with.
+	ReasonReplicasChanged xpv2.ConditionReason = "ReplicasChanged"
 	// ReasonUnsupported: the backend cannot do what a field asks for.
 	ReasonUnsupported xpv2.ConditionReason = "Unsupported"
 	// ReasonBrokerLimit: the broker's own configuration does not allow what a field asks for.
@@ -73,6 +75,9 @@ const (
 const (
 	// ReasonStoreNotReady: the subscription waits for its store.
 	ReasonStoreNotReady xpv2.ConditionReason = "StoreNotReady"
+	// ReasonUnavailable: the broker does not serve a part, such as a partition without a leader. As a reason of Accepted:
+	// it cannot be told whether something would be lost.
+	ReasonUnavailable xpv2.ConditionReason = "Unavailable"
 	// ReasonRefused: nothing was created, because something in the spec is refused: see the condition Accepted.
 	ReasonRefused xpv2.ConditionReason = "Refused"
 )

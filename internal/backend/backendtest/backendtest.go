@@ -12,12 +12,14 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
+	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
 )
 
@@ -92,6 +94,9 @@ type suite struct {
 	Harness
 
 	n atomic.Int64
+
+	mu     sync.Mutex
+	issued map[string]string // Passwords, by principal.
 }
 
 // name returns a name that no other test uses.
@@ -127,7 +132,8 @@ func (s *suite) testCapabilities(t *testing.T) {
 	for _, f := range []plan.Field{
 		plan.FieldPartitions, plan.FieldRetentionDuration, plan.FieldRetentionBytes, plan.FieldSnapshots, plan.FieldMaxEventBytes,
 		plan.FieldReplicas, plan.FieldMinInSync, plan.FieldTieringDuration, plan.FieldTieringBytes, plan.FieldMessageTTL,
-		plan.FieldQuotaBytes, plan.FieldQuotaPublishRate, plan.FieldKafka, plan.FieldPulsar, plan.FieldRedis,
+		plan.FieldQuotaBytes, plan.FieldQuotaByteRate, plan.FieldQuotaAppendRate,
+		plan.FieldKafkaConfig, plan.FieldKafkaUnmanaged, plan.FieldPulsarTenant, plan.FieldPulsarPolicies, plan.FieldPulsarSchema, plan.FieldRedisPersistence,
 		plan.FieldStartFrom, plan.FieldType, plan.FieldRetry, plan.FieldDeadLetter, plan.FieldDeadLetterRetention,
 		plan.FieldReplay, plan.FieldFilter,
 	} {
@@ -165,8 +171,25 @@ func (s *suite) testOthers(t *testing.T) {
 
 const controlPlane = "0f0e0d0c-0000-4000-8000-000000000001"
 
-// password returns the password that the suite gives to a principal. It has what parsers of rules stumble over.
-func password(user string) string { return `p>ss w#rd "` + user + `" \ {é}` }
+// password returns the password that the suite gives to a principal: the backend's, if it issues them, else one that has
+// what parsers of rules stumble over.
+func (s *suite) password(principal string) string {
+	issuer, ok := s.Backend.(backend.Issuer)
+	if !ok {
+		return `p>ss w#rd "` + principal + `" \ {é}`
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, err := issuer.Issue(principal, s.issued[principal])
+	if err != nil {
+		panic(err) // The signing key of the harness is no key.
+	}
+	if s.issued == nil {
+		s.issued = map[string]string{}
+	}
+	s.issued[principal] = p
+	return p
+}
 
 // store returns a store as a resource would ask for it.
 func (s *suite) store(name string) plan.DesiredStore {
@@ -177,8 +200,16 @@ func (s *suite) store(name string) plan.DesiredStore {
 		},
 		Name:       name,
 		Protection: plan.ProtectWhenNotEmpty,
-		Principal:  s.Backend.StorePrincipal(name, password(name)),
+		Principal:  s.storePrincipal(name),
 	}
+}
+
+func (s *suite) storePrincipal(name string) plan.Principal {
+	return s.Backend.StorePrincipal(name, "", s.password(layout.StorePrincipal(name)))
+}
+
+func (s *suite) subscriptionPrincipal(id backend.SubscriptionID) plan.Principal {
+	return s.Backend.SubscriptionPrincipal(id, "", s.password(layout.SubscriptionPrincipal(id.Store, id.Name)))
 }
 
 // subscription returns a subscription as a resource would ask for it.
@@ -190,7 +221,7 @@ func (s *suite) subscription(store, name string) plan.DesiredSubscription {
 		},
 		Store: store, Name: name,
 		StartFrom: plan.Start{Earliest: true},
-		Principal: s.Backend.SubscriptionPrincipal(id, password(id.String())),
+		Principal: s.subscriptionPrincipal(id),
 	}
 }
 
@@ -244,8 +275,9 @@ func (s *suite) readSubscription(t *testing.T, id backend.SubscriptionID) plan.O
 func (s *suite) change(t *testing.T, d plan.DesiredStore, c plan.Context) (backend.StoreChange, plan.Plan) {
 	t.Helper()
 	o := s.readStore(t, d.Name)
+	d.Settings, d.Invalid = s.Backend.StoreSettings(d)
 	p := plan.Store(d, o, c)
-	return backend.StoreChange{Desired: d, Observed: o, Changes: p.Changes, Password: password(d.Name)}, p
+	return backend.StoreChange{Desired: d, Observed: o, Changes: p.Changes, Password: s.password(layout.StorePrincipal(d.Name))}, p
 }
 
 func (s *suite) applyStore(t *testing.T, c backend.StoreChange) error {
@@ -282,9 +314,10 @@ func (s *suite) mustApplyStoreWith(t *testing.T, d plan.DesiredStore, c plan.Con
 func (s *suite) changeSubscription(t *testing.T, d plan.DesiredSubscription, c plan.Context) (backend.SubscriptionChange, plan.Plan) {
 	t.Helper()
 	o := s.readSubscription(t, backend.SubscriptionID{Store: d.Store, Name: d.Name})
+	d.Settings = s.Backend.SubscriptionSettings(d)
 	p := plan.Subscription(d, o, c)
 	return backend.SubscriptionChange{
-		Desired: d, Observed: o, Changes: p.Changes, Restore: c.KnownPositions, Password: password(d.String()),
+		Desired: d, Observed: o, Changes: p.Changes, Restore: c.KnownPositions, Password: s.password(layout.SubscriptionPrincipal(d.Store, d.Name)),
 	}, p
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
+	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
 func (s *suite) testRights(t *testing.T) {
@@ -22,7 +23,7 @@ func (s *suite) testStoreRights(t *testing.T) {
 	d := s.store(s.name())
 	s.mustApplyStore(t, d)
 	s.Append(t, d.Name, 0, 3)
-	s.attempt(t, s.StoreAttempts(t, d.Name, d.Principal.Name, password(d.Name)))
+	s.attempt(t, s.StoreAttempts(t, d.Name, d.Principal.Name, s.password(layout.StorePrincipal(d.Name))))
 }
 
 func (s *suite) testSubscriptionRights(t *testing.T) {
@@ -31,7 +32,7 @@ func (s *suite) testSubscriptionRights(t *testing.T) {
 	}
 	d, id := s.withStore(t)
 	s.mustApplySubscription(t, d)
-	s.attempt(t, s.SubscriptionAttempts(t, id, d.Principal.Name, password(d.String())))
+	s.attempt(t, s.SubscriptionAttempts(t, id, d.Principal.Name, s.password(layout.SubscriptionPrincipal(d.Store, d.Name))))
 }
 
 func (s *suite) attempt(t *testing.T, attempts []Attempt) {
@@ -54,10 +55,10 @@ func (s *suite) testPassword(t *testing.T) {
 	s.mustApplyStore(t, d)
 	const renewed = "fifteen men on a dead man's chest"
 	user := d.Principal.Name
-	if err := s.Login(t.Context(), user, password(d.Name)); err != nil {
+	if err := s.Login(t.Context(), user, s.password(layout.StorePrincipal(d.Name))); err != nil {
 		t.Fatal(err)
 	}
-	d.Principal = s.Backend.StorePrincipal(d.Name, renewed)
+	d.Principal = s.Backend.StorePrincipal(d.Name, "", renewed)
 	change, p := s.change(t, d, s.context("uid-1"))
 	equal(t, "changes", "principal", fields(p.Changes))
 	for _, c := range p.Changes {
@@ -70,7 +71,7 @@ func (s *suite) testPassword(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, "principal", d.Principal, s.readStore(t, d.Name).Principal)
-	if err := s.Login(t.Context(), user, password(d.Name)); err == nil {
+	if err := s.Login(t.Context(), user, s.password(layout.StorePrincipal(d.Name))); err == nil {
 		t.Error("the old password still works")
 	}
 	if err := s.Login(t.Context(), user, renewed); err != nil {

@@ -379,7 +379,7 @@ func (s *suite) testStoreFence(t *testing.T) {
 	equal(t, "what gives the rights back", "principal", fields(p.Changes))
 	s.mustApplyStore(t, d)
 	if s.Login != nil {
-		if err := s.Login(t.Context(), d.Principal.Name, password(d.Name)); err != nil {
+		if err := s.Login(t.Context(), d.Principal.Name, s.password(layout.StorePrincipal(d.Name))); err != nil {
 			t.Errorf("login after the rights were given back: %v", err)
 		}
 	}
@@ -399,7 +399,7 @@ func (s *suite) testStoreUnfence(t *testing.T) {
 	do("unfencing what was never fenced", s.Backend.UnfenceStores)
 	do("fencing", s.Backend.FenceStores)
 	if s.Login != nil {
-		if err := s.Login(t.Context(), d.Principal.Name, password(d.Name)); err == nil {
+		if err := s.Login(t.Context(), d.Principal.Name, s.password(layout.StorePrincipal(d.Name))); err == nil {
 			t.Error("a fenced principal logs in")
 		}
 	}
@@ -410,7 +410,7 @@ func (s *suite) testStoreUnfence(t *testing.T) {
 		}
 	}
 	if s.Login != nil {
-		if err := s.Login(t.Context(), d.Principal.Name, password(d.Name)); err != nil {
+		if err := s.Login(t.Context(), d.Principal.Name, s.password(layout.StorePrincipal(d.Name))); err != nil {
 			t.Errorf("login with the old password after unfencing: %v", err)
 		}
 	}

@@ -93,7 +93,7 @@ func (f *fixture) store(name string) (plan.DesiredStore, plan.Context) {
 	return plan.DesiredStore{
 		StoreSettings: plan.StoreSettings{Owner: owner("EventStore", name), Partitions: 3},
 		Name:          name,
-		Principal:     f.backend.StorePrincipal(name, password(name)),
+		Principal:     f.backend.StorePrincipal(name, "", password(name)),
 		Protection:    plan.ProtectWhenNotEmpty,
 	}, plan.Context{Capabilities: Capabilities(), UID: "uid-of-" + name}
 }
@@ -103,7 +103,7 @@ func (f *fixture) subscription(store, name string) (plan.DesiredSubscription, pl
 		SubscriptionSettings: plan.SubscriptionSettings{Owner: owner("Subscription", store+"-"+name)},
 		Store:                store, Name: name,
 		StartFrom: plan.Start{Earliest: true},
-		Principal: f.backend.SubscriptionPrincipal(backend.SubscriptionID{Store: store, Name: name}, password(store+name)),
+		Principal: f.backend.SubscriptionPrincipal(backend.SubscriptionID{Store: store, Name: name}, "", password(store+name)),
 	}, plan.Context{Capabilities: Capabilities(), UID: "uid-of-" + store + "-" + name}
 }
 

@@ -17,15 +17,27 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
 )
 
-// StorePrincipal describes the user of a store.
-func (b *Backend) StorePrincipal(name, password string) plan.Principal {
+// StoreSettings returns nothing: what a store has on Redis is all in fields that plan knows.
+func (b *Backend) StoreSettings(plan.DesiredStore) (plan.Settings, []plan.Refusal) { return nil, nil }
+
+// SubscriptionSettings returns nothing, as StoreSettings does.
+func (b *Backend) SubscriptionSettings(plan.DesiredSubscription) plan.Settings { return nil }
+
+// StorePrincipal describes the user of a store. One that was provided is not touched.
+func (b *Backend) StorePrincipal(name, user, password string) plan.Principal {
+	if user != "" {
+		return plan.Principal{}
+	}
 	return plan.Principal{
 		Name: layout.StorePrincipal(name), Digest: hash(password), Rights: rulesDigest(layout.RedisStoreACL(name)),
 	}
 }
 
-// SubscriptionPrincipal describes the user of a subscription.
-func (b *Backend) SubscriptionPrincipal(id backend.SubscriptionID, password string) plan.Principal {
+// SubscriptionPrincipal describes the user of a subscription, in the way of StorePrincipal.
+func (b *Backend) SubscriptionPrincipal(id backend.SubscriptionID, user, password string) plan.Principal {
+	if user != "" {
+		return plan.Principal{}
+	}
 	return plan.Principal{
 		Name:   layout.SubscriptionPrincipal(id.Store, id.Name),
 		Digest: hash(password),

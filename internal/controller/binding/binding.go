@@ -4,8 +4,6 @@ package binding
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"maps"
 	"slices"
 	"strconv"
@@ -45,12 +43,15 @@ type Credentials struct {
 	Password string // Never empty if Managed.
 }
 
+// Issue returns current if it is a password that the broker takes, else a new one. current is empty if there is none.
+type Issue func(current string) (string, error)
+
 // Of returns the credentials of mg, by the policy of its ProviderConfig. A managed user's password is the one in mg's
 // connection Secret, which r must read uncached, because the one that was published last counts; else a new one.
 //
 // The new one reaches the Secret before it reaches the broker, since the runtime publishes what Observe returns before
 // it calls Create or Update: a crash in between leaves a password that the next reconcile uses.
-func Of(ctx context.Context, r client.Reader, mg resource.Managed, provided *xpv2.SecretReference, policy v1alpha1.PrincipalPolicy) (Credentials, error) {
+func Of(ctx context.Context, r client.Reader, mg resource.Managed, provided *xpv2.SecretReference, policy v1alpha1.PrincipalPolicy, issue Issue) (Credentials, error) {
 	if policy == v1alpha1.PrincipalsProvided {
 		return providedBy(ctx, r, provided)
 	}
@@ -58,12 +59,13 @@ func Of(ctx context.Context, r client.Reader, mg resource.Managed, provided *xpv
 		return Credentials{}, errors.New("spec.forProvider.principalSecretRef is refused, because the ProviderConfig says principals: Managed: remove the one, or set the other to Provided")
 	}
 	c, err := Published(ctx, r, mg)
-	if _, ok := Secret(mg); err != nil || c.Managed || !ok || !canCreate(mg.GetManagementPolicies()) {
+	if _, ok := Secret(mg); err != nil || !ok || !canCreate(mg.GetManagementPolicies()) {
 		return c, err
 	}
-	b := make([]byte, 24)
-	_, _ = rand.Read(b) // Never fails, as documented.
-	return Credentials{Managed: true, Password: hex.EncodeToString(b)}, nil
+	if c.Password, err = issue(c.Password); err != nil {
+		return Credentials{}, err
+	}
+	return Credentials{Managed: true, Password: c.Password}, nil
 }
 
 // Published returns the managed credentials that mg's connection Secret has, if any.

@@ -24,6 +24,8 @@ func Of(p plan.Plan, exists bool, deletion []plan.Refusal) []xpv2.Condition {
 		accepted = v1alpha1.Refused(reason, message)
 	}
 	switch {
+	case p.Unavailable != "":
+		return []xpv2.Condition{v1alpha1.NotReady(v1alpha1.ReasonUnavailable, "The broker does not serve all of it: "+p.Unavailable), accepted}
 	case waitsForStore(p):
 		return []xpv2.Condition{v1alpha1.NotReady(v1alpha1.ReasonStoreNotReady, p.Refusals[0].Message), v1alpha1.Accepted()}
 	case p.Blocked() && has(p, plan.ReasonDataLost):

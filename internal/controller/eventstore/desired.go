@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/crossplane/crossplane-runtime/v2/pkg/meta"
+	"k8s.io/utils/ptr"
 
 	"github.com/crossplane-contrib/provider-eventstore/apis/common/v1alpha1"
 	"github.com/crossplane-contrib/provider-eventstore/internal/controller/managed"
@@ -30,9 +31,59 @@ func desired[T object](mg T, owner plan.Owner) plan.DesiredStore {
 	if p.MaxEventBytes != nil {
 		d.MaxEventBytes = *p.MaxEventBytes
 	}
+	if p.MessageTTL != nil {
+		d.MessageTTL = p.MessageTTL.Duration
+	}
+	if p.Durability != nil {
+		d.Replicas, d.MinInSync = int(ptr.Deref(p.Durability.Replicas, 0)), int(ptr.Deref(p.Durability.MinInSync, 0))
+	}
+	d.Tiering, d.Quota = tiering(p.Tiering), quota(p.Quota)
+	setNative(&d, p)
 	d.RequirePersistence = p.Redis != nil && p.Redis.RequirePersistence != nil && *p.Redis.RequirePersistence
 	d.Set = fields(p)
 	return d
+}
+
+func tiering(t *v1alpha1.Tiering) (out plan.Tiering) {
+	if t == nil {
+		return out
+	}
+	if t.AfterDuration != nil {
+		out.After = t.AfterDuration.Duration
+	}
+	out.AfterBytes = ptr.Deref(t.AfterBytes, 0)
+	return out
+}
+
+func quota(q *v1alpha1.Quota) (out plan.Quota) {
+	if q == nil {
+		return out
+	}
+	out.Bytes = ptr.Deref(q.Bytes, 0)
+	if r := q.PublishRate; r != nil {
+		out.BytesPerSecond, out.AppendsPerSecond = ptr.Deref(r.BytesPerSecond, 0), ptr.Deref(r.AppendsPerSecond, 0)
+	}
+	return out
+}
+
+// setNative takes over what exists on one broker alone. What belongs to another than the store's is refused by its field.
+func setNative(d *plan.DesiredStore, p *v1alpha1.EventStoreParameters) {
+	d.Native = map[string]string{}
+	if k := p.Kafka; k != nil {
+		for name, value := range k.Config {
+			d.Native[name] = string(value)
+		}
+		d.Unmanaged = k.Unmanaged
+	}
+	if b := p.Pulsar; b != nil {
+		for name, value := range b.Policies {
+			d.Native[name] = string(value)
+		}
+		d.Tenant = ptr.Deref(b.Tenant, "")
+		if s := b.NativeSchema; s != nil {
+			d.Schema = plan.Schema{Type: string(s.Type), Definition: s.Definition, Compatibility: string(s.Compatibility)}
+		}
+	}
 }
 
 // fields lists what a spec sets, of what not every backend has.
@@ -54,10 +105,14 @@ func fields(p *v1alpha1.EventStoreParameters) []plan.Field {
 	add(p.Tiering != nil && p.Tiering.AfterBytes != nil, plan.FieldTieringBytes)
 	add(p.MessageTTL != nil, plan.FieldMessageTTL)
 	add(p.Quota != nil && p.Quota.Bytes != nil, plan.FieldQuotaBytes)
-	add(p.Quota != nil && p.Quota.PublishRate != nil, plan.FieldQuotaPublishRate)
-	add(p.Kafka != nil, plan.FieldKafka)
-	add(p.Pulsar != nil, plan.FieldPulsar)
-	add(p.Redis != nil, plan.FieldRedis)
+	add(p.Quota != nil && p.Quota.PublishRate != nil && p.Quota.PublishRate.BytesPerSecond != nil, plan.FieldQuotaByteRate)
+	add(p.Quota != nil && p.Quota.PublishRate != nil && p.Quota.PublishRate.AppendsPerSecond != nil, plan.FieldQuotaAppendRate)
+	add(p.Kafka != nil && len(p.Kafka.Config) > 0, plan.FieldKafkaConfig)
+	add(p.Kafka != nil && len(p.Kafka.Unmanaged) > 0, plan.FieldKafkaUnmanaged)
+	add(p.Pulsar != nil && p.Pulsar.Tenant != nil, plan.FieldPulsarTenant)
+	add(p.Pulsar != nil && len(p.Pulsar.Policies) > 0, plan.FieldPulsarPolicies)
+	add(p.Pulsar != nil && p.Pulsar.NativeSchema != nil, plan.FieldPulsarSchema)
+	add(p.Redis != nil && p.Redis.RequirePersistence != nil, plan.FieldRedisPersistence)
 	return set
 }
 
@@ -67,6 +122,7 @@ func (e *external[T]) context(ctx context.Context, mg T) (plan.Context, error) {
 	c.Capabilities = e.broker.Capabilities()
 	c.Namespace = e.broker.Namespace
 	c.ObserveOnly = managed.ObserveOnly(mg)
+	c.AppliedSettings = mg.Observation().AppliedConfig
 	c.KnownRecords = knownRecords(mg.Observation(), e.broker.LastRecords(e.desired.Name, e.owner.UID))
 	if n := mg.Observation().AcceptedLosses; n != nil {
 		c.AcceptedLosses = int(*n)

@@ -14,6 +14,7 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/internal/controller/condition"
 	"github.com/crossplane-contrib/provider-eventstore/internal/controller/managed"
 	"github.com/crossplane-contrib/provider-eventstore/internal/controller/providerconfig"
+	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 	"github.com/crossplane-contrib/provider-eventstore/internal/mirror"
 	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
 )
@@ -46,12 +47,13 @@ func (e *external[T]) Observe(ctx context.Context, mg T) (runtimemanaged.Externa
 		return e.observeDeleted(mg)
 	}
 	settleLosses(mg)
-	if e.credentials, err = binding.Of(ctx, e.Reader, mg, mg.PrincipalSecretRef(), e.broker.Principals); err != nil {
+	if e.credentials, err = binding.Of(ctx, e.Reader, mg, mg.PrincipalSecretRef(), e.broker.Principals, e.issue(name)); err != nil {
 		return runtimemanaged.ExternalObservation{}, err
 	}
 	e.desired = desired(mg, e.owner)
-	if e.credentials.Managed {
-		e.desired.Principal = e.broker.StorePrincipal(name, e.credentials.Password)
+	e.desired.Settings, e.desired.Invalid = e.broker.StoreSettings(e.desired)
+	if e.credentials != (binding.Credentials{}) {
+		e.desired.Principal = e.broker.StorePrincipal(name, e.credentials.Username, e.credentials.Password)
 	}
 	c, err := e.context(ctx, mg)
 	if err != nil {
@@ -79,6 +81,11 @@ func (e *external[T]) Observe(ctx context.Context, mg T) (runtimemanaged.Externa
 		o.ResourceLateInitialized = lateInitialize(mg.Parameters(), observed)
 	}
 	return o, nil
+}
+
+// issue makes the password of the store's user, or keeps the current one.
+func (e *external[T]) issue(name string) binding.Issue {
+	return func(current string) (string, error) { return e.broker.Issue(layout.StorePrincipal(name), current) }
 }
 
 // unreadable reports that the broker does not answer. What is deleted before it was ever made has nothing there, and need
@@ -193,7 +200,7 @@ func (e *external[T]) restoreWriters(ctx context.Context, mg T, observed plan.Ob
 		return e.broker.UnfenceStore(ctx, e.desired.Name)
 	}
 	d := e.desired
-	if d.Principal = e.broker.StorePrincipal(d.Name, credentials.Password); d.Principal == observed.Principal {
+	if d.Principal = e.broker.StorePrincipal(d.Name, credentials.Username, credentials.Password); d.Principal == observed.Principal {
 		return nil
 	}
 	return e.broker.ApplyStore(ctx, backend.StoreChange{

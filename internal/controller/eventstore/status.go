@@ -1,6 +1,9 @@
 package eventstore
 
 import (
+	"maps"
+	"slices"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
@@ -32,13 +35,14 @@ func (e *external[T]) setStatus(mg T, ours bool) {
 	if o.Persistence != "" {
 		s.Durability = &v1alpha1.DurabilityObservation{Persistent: ptr.To(o.Persists), Note: o.Persistence}
 	}
+	s.AppliedConfig = e.appliedConfig(s.AppliedConfig)
 	s.Principal = e.credentials.Observation(o.Principal, "")
 	binding.Publish(mg)
 
 	switch {
 	case e.plan.LossAccepted && len(e.plan.Changes) == 0:
 		e.countLoss(mg)
-	case e.plan.LossAccepted, e.plan.Blocked():
+	case e.plan.LossAccepted, e.plan.Blocked(), e.plan.Unavailable != "":
 		// What was known of lost records is what says that they are lost. It stays until their loss has been counted,
 		// or else the confirmation would cover the next loss too.
 		return
@@ -46,6 +50,17 @@ func (e *external[T]) setStatus(mg T, ours bool) {
 	if due := e.pacer.Due(mg.GetUID()); due || s.Positions == nil || (ptr.Deref(s.Records, 0) == 0) != (o.Records() == 0) {
 		setCounts(s, o)
 	}
+}
+
+// appliedConfig lists the native settings that are the provider's to reset. A name is noted before it is set, and dropped
+// when its reset is through, so that a crash in between forgets none.
+func (e *external[T]) appliedConfig(known []string) []string {
+	names := slices.Collect(maps.Keys(e.desired.Native))
+	if len(e.plan.Changes) > 0 {
+		names = append(names, known...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 func setCounts(s *v1alpha1.EventStoreObservation, o plan.ObservedStore) {

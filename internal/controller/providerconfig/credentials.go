@@ -32,30 +32,6 @@ type credentialReader struct {
 	unversioned bool // A file or a variable was read, of which only reading it again tells whether it has changed.
 }
 
-// config returns how to reach the broker. Its errors never quote a value that it has read.
-func (r *credentialReader) config(spec v1alpha1.ProviderConfigSpec) (connect.Config, error) {
-	if spec.Redis == nil {
-		return connect.Config{}, errors.Errorf("backend %s is not supported yet: use redis", spec.Backend())
-	}
-	if spec.Redis.Mode != "" && spec.Redis.Mode != v1alpha1.RedisStandalone {
-		return connect.Config{}, errors.Errorf("redis.mode %s is not supported yet: use Standalone", spec.Redis.Mode)
-	}
-	password, err := r.value(spec.Credentials)
-	if err != nil {
-		return connect.Config{}, err
-	}
-	tls, err := r.tls(spec.TLS)
-	if err != nil {
-		return connect.Config{}, err
-	}
-	return connect.Config{Redis: &connect.Redis{
-		Address:  spec.Redis.Addresses[0],
-		Username: spec.Redis.Username,
-		Password: string(password),
-		TLS:      tls,
-	}}, nil
-}
-
 // value reads a credential. A newline at the end, as editors and echo leave it, is not part of it.
 func (r *credentialReader) value(c *v1alpha1.Credentials) (value []byte, err error) {
 	if c == nil {

@@ -13,6 +13,7 @@ func desired[T object](mg T, id backend.SubscriptionID, owner plan.Owner) plan.D
 	p := mg.Parameters()
 	d := plan.DesiredSubscription{Store: id.Store, Name: id.Name, StartFrom: start(p.StartFrom), Set: fields(p)}
 	d.Owner = owner
+	d.DeadLetter = p.DeadLetter == nil || p.DeadLetter.Enabled == nil || *p.DeadLetter.Enabled
 	if p.DeadLetter != nil && p.DeadLetter.Retention != nil {
 		d.DeadLetterRetention = p.DeadLetter.Retention.Duration
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/internal/controller/condition"
 	"github.com/crossplane-contrib/provider-eventstore/internal/controller/managed"
 	"github.com/crossplane-contrib/provider-eventstore/internal/controller/providerconfig"
+	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 	"github.com/crossplane-contrib/provider-eventstore/internal/mirror"
 	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
 )
@@ -52,12 +53,13 @@ func (e *external[T]) Observe(ctx context.Context, mg T) (runtimemanaged.Externa
 	if e.store, err = e.broker.Store(ctx, e.id.Store, e.watcher); err != nil {
 		return runtimemanaged.ExternalObservation{}, err
 	}
-	if e.credentials, err = binding.Of(ctx, e.Reader, mg, mg.PrincipalSecretRef(), e.broker.Principals); err != nil {
+	if e.credentials, err = binding.Of(ctx, e.Reader, mg, mg.PrincipalSecretRef(), e.broker.Principals, e.issue); err != nil {
 		return runtimemanaged.ExternalObservation{}, err
 	}
 	e.desired = desired(mg, e.id, e.owner)
-	if e.credentials.Managed {
-		e.desired.Principal = e.broker.SubscriptionPrincipal(e.id, e.credentials.Password)
+	e.desired.Settings = e.broker.SubscriptionSettings(e.desired)
+	if e.credentials != (binding.Credentials{}) {
+		e.desired.Principal = e.broker.SubscriptionPrincipal(e.id, e.credentials.Username, e.credentials.Password)
 	}
 	if err := e.setContext(ctx, mg); err != nil {
 		return runtimemanaged.ExternalObservation{}, err
@@ -78,6 +80,11 @@ func (e *external[T]) Observe(ctx context.Context, mg T) (runtimemanaged.Externa
 		o.ConnectionDetails = e.details(mg)
 	}
 	return o, nil
+}
+
+// issue makes the password of the subscription's user, or keeps the current one.
+func (e *external[T]) issue(current string) (string, error) {
+	return e.broker.Issue(layout.SubscriptionPrincipal(e.id.Store, e.id.Name), current)
 }
 
 // unreadable reports that the broker does not answer. What is deleted before it was ever made has nothing there, and need

@@ -23,7 +23,7 @@ func (e *external[T]) setStatus(mg T) {
 	s, o := mg.Observation(), e.observed
 	s.Backend = e.broker.Backend
 	s.EventStore = e.id.Store
-	if !o.Exists() || e.plan.Blocked() || (!e.context.ObserveOnly && !plan.Owned(e.owner, o.Owner)) {
+	if !o.Exists() || e.plan.Blocked() || e.plan.Unavailable != "" || (!e.context.ObserveOnly && !plan.Owned(e.owner, o.Owner)) {
 		return // Of another's subscription nothing is told; of a lost one what was known stays, to be restored.
 	}
 	if o.Created && s.InitializedTime == nil {

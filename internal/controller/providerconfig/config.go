@@ -1,0 +1,73 @@
+package providerconfig
+
+import (
+	"github.com/crossplane/crossplane-runtime/v2/pkg/errors"
+
+	"github.com/crossplane-contrib/provider-eventstore/apis/common/v1alpha1"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+)
+
+// config returns how to reach the broker. Its errors never quote a value that it has read.
+func (r *credentialReader) config(spec v1alpha1.ProviderConfigSpec) (connect.Config, error) {
+	secret, err := r.value(spec.Credentials)
+	if err != nil {
+		return connect.Config{}, err
+	}
+	tls, err := r.tls(spec.TLS)
+	if err != nil {
+		return connect.Config{}, err
+	}
+	switch {
+	case spec.Kafka != nil:
+		return connect.Config{Kafka: kafkaConfig(*spec.Kafka, string(secret), tls)}, nil
+	case spec.Pulsar != nil:
+		key, err := r.value(spec.TokenSigningKey)
+		if err != nil {
+			return connect.Config{}, err
+		}
+		return connect.Config{Pulsar: pulsarConfig(*spec.Pulsar, string(secret), key, tls)}, nil
+	case spec.Redis != nil:
+		c, err := redisConfig(*spec.Redis, string(secret), tls)
+		return connect.Config{Redis: c}, err
+	}
+	return connect.Config{}, errors.New("no broker is configured: set kafka, pulsar or redis")
+}
+
+func kafkaConfig(k v1alpha1.KafkaSettings, secret string, tls *connect.TLS) *connect.Kafka {
+	c := &connect.Kafka{BootstrapServers: k.BootstrapServers, RegistryTopic: k.RegistryTopic, TLS: tls}
+	if a := k.Authentication; a != nil && a.Mechanism != v1alpha1.KafkaMTLS {
+		c.Mechanism = string(a.Mechanism)
+		c.OAuth = oauth(a.OAuth, secret)
+		if c.OAuth == nil {
+			c.Username, c.Password = a.Username, secret
+		}
+	}
+	return c
+}
+
+func pulsarConfig(p v1alpha1.PulsarSettings, secret string, signingKey []byte, tls *connect.TLS) *connect.Pulsar {
+	c := &connect.Pulsar{
+		ServiceURL: p.ServiceURL, AdminURL: p.AdminURL, TLS: tls,
+		Tenant: p.Tenant, CreateTenant: p.CreateTenant, SigningKey: signingKey,
+	}
+	if a := p.Authentication; a != nil && a.Method != v1alpha1.PulsarMTLS {
+		if c.OAuth = oauth(a.OAuth, secret); c.OAuth == nil {
+			c.Token = secret
+		}
+	}
+	return c
+}
+
+func redisConfig(s v1alpha1.RedisSettings, password string, tls *connect.TLS) (*connect.Redis, error) {
+	if s.Mode != "" && s.Mode != v1alpha1.RedisStandalone {
+		return nil, errors.Errorf("redis.mode %s is not supported yet: use Standalone", s.Mode)
+	}
+	return &connect.Redis{Address: s.Addresses[0], Username: s.Username, Password: password, TLS: tls}, nil
+}
+
+func oauth(o *v1alpha1.OAuth, secret string) *connect.OAuth {
+	if o == nil {
+		return nil
+	}
+	return &connect.OAuth{TokenURL: o.TokenURL, ClientID: o.ClientID, ClientSecret: secret, Scopes: o.Scopes, Audience: o.Audience}
+}

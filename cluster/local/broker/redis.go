@@ -1,5 +1,5 @@
 // Package broker starts real brokers on this machine's loopback, for tests and for the local control plane.
-// [StartRedis] runs redis-server; Kafka and Pulsar will follow the same shape.
+// [StartRedis] runs redis-server, and [StartKafka] a Kafka cluster of one or more nodes, in the same shape.
 //
 //	r, err := broker.StartRedis(ctx, broker.RedisOptions{Dir: t.TempDir(), TLS: true})
 //	defer r.Stop()
@@ -10,7 +10,6 @@ package broker
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -22,7 +21,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/crossplane-contrib/provider-eventstore/cluster/local/certs"
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/process"
 )
 
@@ -75,8 +73,7 @@ type Redis struct {
 	AdminUser     string
 	AdminPassword string
 
-	// PEM files; "" without TLS. The client pair is signed by the same CA.
-	CAFile, ServerCertFile, ServerKeyFile, ClientCertFile, ClientKeyFile string
+	TLSFiles
 
 	Dir     string
 	LogFile string
@@ -155,7 +152,7 @@ func (r *Redis) prepare() error {
 			r.TLSPort = ports[1]
 		}
 		r.TLSAddr = process.Loopback(r.TLSPort)
-		if err := r.prepareTLS(); err != nil {
+		if r.TLSFiles, err = keepTLS(filepath.Join(r.Dir, "tls"), "redis", "redis-client"); err != nil {
 			return err
 		}
 	}
@@ -175,37 +172,6 @@ func (r *Redis) users() []string {
 		"user default off resetpass ~* &* +@all",
 		fmt.Sprintf("user %s on #%x ~* &* +@all", r.AdminUser, sha256.Sum256([]byte(r.AdminPassword))),
 	}
-}
-
-func (r *Redis) prepareTLS() error {
-	dir := filepath.Join(r.Dir, "tls")
-	r.CAFile = filepath.Join(dir, "ca.crt")
-	r.ServerCertFile, r.ServerKeyFile = filepath.Join(dir, "server.crt"), filepath.Join(dir, "server.key")
-	r.ClientCertFile, r.ClientKeyFile = filepath.Join(dir, "client.crt"), filepath.Join(dir, "client.key")
-	if _, err := os.Stat(r.ClientKeyFile); err == nil { // The last one written below.
-		return nil
-	}
-	ca, err := certs.NewCA("redis")
-	if err != nil {
-		return err
-	}
-	server, err := ca.Issue("redis-server", "localhost", "127.0.0.1")
-	if err != nil {
-		return err
-	}
-	client, err := ca.Issue("redis-client")
-	if err != nil {
-		return err
-	}
-	for _, p := range []struct {
-		name string
-		certs.Pair
-	}{{"ca", ca.Pair}, {"server", server}, {"client", client}} {
-		if _, _, err := p.Write(dir, p.name); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // config renders redis.conf: one directive a line, users last.
@@ -281,24 +247,3 @@ func (r *Redis) Restart(ctx context.Context) error {
 
 // Process returns the running server: Signal(SIGSTOP) and Signal(SIGCONT) freeze it for a while.
 func (r *Redis) Process() *process.Process { return r.proc }
-
-func keepPassword(file string) (string, error) {
-	if err := writeOnce(file, []byte(rand.Text())); err != nil {
-		return "", err
-	}
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return "", fmt.Errorf("cannot read password: %w", err)
-	}
-	return string(b), nil
-}
-
-func writeOnce(file string, content []byte) error {
-	if _, err := os.Stat(file); err == nil {
-		return nil
-	}
-	if err := os.WriteFile(file, content, 0o600); err != nil {
-		return fmt.Errorf("cannot write %s: %w", filepath.Base(file), err)
-	}
-	return nil
-}

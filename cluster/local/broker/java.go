@@ -1,0 +1,70 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// javaStartTimeout is how long a broker that runs on Java may take until it answers. A machine that does nothing else takes
+// a twentieth of it.
+const javaStartTimeout = 90 * time.Second
+
+// javaGrace is how long such a broker may take to stop before it is killed: longer than its own shutdown takes.
+const javaGrace = 20 * time.Second
+
+// A jvm is what all Java programs of a broker have in common.
+type jvm struct {
+	program   string
+	classpath string
+	heap      string // Maximum, such as 256m.
+	dir       string // For what it writes beside its data: logging configuration, temporary files.
+	flags     []string
+}
+
+func newJVM(classpath, heap, dir string, flags ...string) (jvm, error) {
+	program := "java"
+	if home := os.Getenv("JAVA_HOME"); home != "" {
+		program = filepath.Join(home, "bin", "java")
+	}
+	program, err := exec.LookPath(program)
+	if err != nil {
+		return jvm{}, errors.New("java is not installed; on Debian: apt-get install default-jre-headless, or make deps")
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "tmp"), 0o755); err != nil {
+		return jvm{}, fmt.Errorf("cannot create folder for temporary files: %w", err)
+	}
+	j := jvm{program: program, classpath: classpath, heap: heap, dir: dir, flags: flags}
+	if err := writeFile(j.logConfig(), []byte(log4jConfig)); err != nil {
+		return jvm{}, err
+	}
+	return j, nil
+}
+
+func (j jvm) logConfig() string { return filepath.Join(j.dir, "log4j2.xml") }
+
+// log4jConfig writes warnings to standard output, which process.Spec.LogFile gets.
+const log4jConfig = `<Configuration status="ERROR">
+  <Appenders><Console name="out"><PatternLayout pattern="%d{ISO8601} %-5p %c{1} - %m%n"/></Console></Appenders>
+  <Loggers><Root level="warn"><AppenderRef ref="out"/></Root></Loggers>
+</Configuration>
+`
+
+// args are the arguments that run a main class.
+func (j jvm) args(main string, args ...string) []string {
+	return slices.Concat([]string{
+		// A broker that lives for a test is faster with the simple compiler and collector, and takes half the memory.
+		"-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto",
+		"-Xms64m", "-Xmx" + j.heap, "-XX:-UsePerfData",
+		"-Djava.net.preferIPv4Stack=true",
+		"-Djava.io.tmpdir=" + filepath.Join(j.dir, "tmp"), // Native libraries, which a kill leaves behind.
+		"-Dlog4j2.configurationFile=" + j.logConfig(),
+	}, j.flags, []string{main}, args)
+}
+
+// env holds the class path: as an argument it would make process listings unreadable.
+func (j jvm) env() []string { return []string{"CLASSPATH=" + j.classpath} }

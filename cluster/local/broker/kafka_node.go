@@ -1,0 +1,180 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"github.com/crossplane-contrib/provider-eventstore/cluster/local/process"
+)
+
+// A KafkaNode is one node of a cluster: a broker and a controller in one process.
+type KafkaNode struct {
+	ID int // From 1.
+
+	// host:port of the listeners, as the node tells them to clients.
+	Addr, TLSAddr, MTLSAddr string
+
+	LogFile string
+
+	kafka   *Kafka
+	name    string
+	dir     string
+	pidFile string
+	ports   []int // By listener: see the constants.
+	jvm     jvm
+	proc    *process.Process
+}
+
+// Indexes of KafkaNode.ports.
+const (
+	saslPort = iota
+	tlsPort
+	mtlsPort
+	internalPort
+	controllerPort
+)
+
+func (n *KafkaNode) listen(port int) string { return process.Loopback(n.ports[port]) }
+
+func (n *KafkaNode) advertise(f func(node int, addr string) (string, error)) (err error) {
+	if f == nil {
+		return nil
+	}
+	if n.Addr, err = f(n.ID, n.listen(saslPort)); err != nil {
+		return fmt.Errorf("cannot advertise node %d of kafka: %w", n.ID, err)
+	}
+	return nil
+}
+
+func (n *KafkaNode) configFile() string { return filepath.Join(n.dir, "server.properties") }
+
+// start starts the node and returns when it answers and knows that many nodes.
+func (n *KafkaNode) start(ctx context.Context, nodes int) error {
+	if n.jvm.program == "" {
+		return fmt.Errorf("cannot start %s: it was attached to, and not started by this process", n.name)
+	}
+	if err := writeFile(n.configFile(), []byte(n.config())); err != nil {
+		return err
+	}
+	if err := n.format(ctx); err != nil {
+		return err
+	}
+	p, err := process.Start(process.Spec{
+		Name: n.name, Path: n.jvm.program, Args: n.jvm.args("kafka.Kafka", n.configFile()), Env: n.jvm.env(), Dir: n.dir,
+		LogFile: n.LogFile, Detached: n.kafka.opts.Detached, PIDFile: n.pidFile, Mark: n.kafka.opts.Mark,
+	})
+	if err != nil {
+		return err
+	}
+	n.proc = p
+	ctx, cancel := context.WithTimeoutCause(ctx, javaStartTimeout, fmt.Errorf("no answer after %s", javaStartTimeout))
+	defer cancel()
+	if err := p.WaitReady(ctx, func(context.Context) error { return n.ping(nodes) }); err != nil {
+		_ = p.Kill()
+		return err
+	}
+	return nil
+}
+
+// format prepares the data folder, once: with the administrator, whom nobody could create otherwise.
+func (n *KafkaNode) format(ctx context.Context) error {
+	if _, err := os.Stat(filepath.Join(n.dataDir(), "meta.properties")); err == nil {
+		return nil
+	}
+	// The password is in a file, because arguments can be seen by everybody.
+	args := filepath.Join(n.dir, "format.args")
+	if err := writeFile(args, []byte(n.formatArgs())); err != nil {
+		return err
+	}
+	// What it prints holds the salted password.
+	log, err := os.OpenFile(filepath.Join(n.dir, "format.log"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("cannot write log of kafka-storage: %w", err)
+	}
+	defer log.Close()
+	cmd := exec.CommandContext(ctx, n.jvm.program, n.jvm.args("kafka.tools.StorageTool", "@"+args)...)
+	cmd.Env = append(os.Environ(), n.jvm.env()...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = n.dir, log, log
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("cannot format storage of %s: %w: %s says why", n.name, err, log.Name())
+	}
+	return os.Remove(args)
+}
+
+func (n *KafkaNode) formatArgs() string {
+	user := fmt.Sprintf("[name=%s,password=%s]", n.kafka.AdminUser, n.kafka.AdminPassword)
+	return fmt.Sprintf("format\n--cluster-id\n%s\n--config\n%s\n--add-scram\nSCRAM-SHA-256=%s\n--add-scram\nSCRAM-SHA-512=%s\n",
+		n.kafka.clusterID, n.configFile(), user, user)
+}
+
+// Ping reports whether the node answers its administrator.
+func (n *KafkaNode) Ping() error { return n.ping(0) }
+
+// ping asks behind the back of a proxy, and wants the node to know that many nodes.
+func (n *KafkaNode) ping(nodes int) error {
+	cfg := sarama.NewConfig()
+	cfg.Net.SASL.Enable, cfg.Net.SASL.Mechanism = true, sarama.SASLTypePlaintext
+	cfg.Net.SASL.User, cfg.Net.SASL.Password = n.kafka.AdminUser, n.kafka.AdminPassword
+	cfg.Net.DialTimeout, cfg.Net.ReadTimeout, cfg.Net.WriteTimeout = time.Second, 5*time.Second, time.Second
+	b := sarama.NewBroker(n.listen(saslPort))
+	if err := b.Open(cfg); err != nil {
+		return err
+	}
+	defer b.Close()
+	// The topic does not exist: with none named, the answer would hold all that do.
+	res, err := b.GetMetadata(&sarama.MetadataRequest{Version: 7, Topics: []string{"eventstore.ping"}})
+	if err != nil {
+		return err
+	}
+	if len(res.Brokers) < nodes {
+		return fmt.Errorf("it knows %d of %d nodes", len(res.Brokers), nodes)
+	}
+	return nil
+}
+
+// Process returns the running node, or nil before its start.
+func (n *KafkaNode) Process() *process.Process { return n.proc }
+
+// Stop ends the node the way an operator does: it hands its partitions over, if others run. It is idempotent.
+func (n *KafkaNode) Stop() error { return stopJava(n.proc) }
+
+// Kill ends the node with SIGKILL. It is idempotent.
+func (n *KafkaNode) Kill() error {
+	if n.proc == nil {
+		return nil
+	}
+	return n.proc.Kill()
+}
+
+// Pause freezes the node: it keeps its connections, and answers nothing. It is idempotent.
+func (n *KafkaNode) Pause() error { return n.proc.Signal(syscall.SIGSTOP) }
+
+// Resume ends a Pause. It is idempotent.
+func (n *KafkaNode) Resume() error { return n.proc.Signal(syscall.SIGCONT) }
+
+// Restart starts the node again on the same ports, with its data, and returns when it answers; it is stopped first if it
+// runs. It needs a majority of nodes to run.
+func (n *KafkaNode) Restart(ctx context.Context) error {
+	if err := n.Stop(); err != nil {
+		return err
+	}
+	return n.start(ctx, 1)
+}
+
+// stopJava stops a process that may be frozen, or was never started.
+func stopJava(p *process.Process) error {
+	if p == nil {
+		return nil
+	}
+	if err := p.Signal(syscall.SIGCONT); err != nil {
+		return err
+	}
+	return p.Stop(javaGrace)
+}

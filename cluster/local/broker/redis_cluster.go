@@ -1,0 +1,256 @@
+package broker
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/crossplane-contrib/provider-eventstore/cluster/local/process"
+)
+
+// clusterMasters is how many servers share the slots. Each has one replica.
+const clusterMasters = 3
+
+// RedisCluster is a Redis Cluster of three masters with a replica each. The administrator has the same password
+// everywhere. Its methods must not be called concurrently.
+type RedisCluster struct {
+	Nodes []*Redis // Three masters, then their replicas in the same order, until a failover.
+
+	opts  RedisGroupOptions
+	buses []int
+}
+
+// StartRedisCluster starts the servers, and returns when all slots are served and the replicas follow.
+func StartRedisCluster(ctx context.Context, o RedisGroupOptions) (_ *RedisCluster, err error) {
+	c := &RedisCluster{opts: o}
+	defer func() {
+		if err != nil {
+			_ = c.Stop()
+		}
+	}()
+	for range 2 * clusterMasters {
+		if _, err := c.startNode(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.form(ctx); err != nil {
+		return nil, fmt.Errorf("cannot form a Redis Cluster: %w", err)
+	}
+	return c, nil
+}
+
+// startNode starts a server that is no part of the cluster yet.
+func (c *RedisCluster) startNode(ctx context.Context) (*Redis, error) {
+	ports, err := process.FreePorts(1)
+	if err != nil {
+		return nil, err
+	}
+	down := c.opts.DownAfter
+	if down == 0 {
+		down = time.Second
+	}
+	config := map[string]string{
+		"cluster-enabled": "yes", "cluster-config-file": "nodes.conf", "cluster-port": fmt.Sprint(ports[0]),
+		"cluster-node-timeout": fmt.Sprint(down.Milliseconds()), "cluster-announce-ip": "127.0.0.1",
+		// A cluster of which one master is down serves the slots of the others.
+		"cluster-require-full-coverage": "no",
+	}
+	if c.opts.TLS {
+		config["tls-cluster"] = "yes"
+	}
+	node, err := startMember(ctx, c.opts, len(c.Nodes), c.Nodes, config)
+	if err != nil {
+		return nil, err
+	}
+	c.Nodes, c.buses = append(c.Nodes, node), append(c.buses, ports[0])
+	return node, nil
+}
+
+// form makes the servers one cluster.
+func (c *RedisCluster) form(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, groupTimeout, fmt.Errorf("no agreement after %s", groupTimeout))
+	defer cancel()
+	const slots = 16384
+	for i, node := range c.Nodes {
+		commands := []string{fmt.Sprintf("CLUSTER SET-CONFIG-EPOCH %d", i+1)}
+		if i > 0 {
+			commands = append(commands, fmt.Sprintf("CLUSTER MEET 127.0.0.1 %d %d", c.Nodes[0].replicationPort(), c.buses[0]))
+		}
+		if i < clusterMasters {
+			commands = append(commands, fmt.Sprintf("CLUSTER ADDSLOTSRANGE %d %d", i*slots/clusterMasters, (i+1)*slots/clusterMasters-1))
+		}
+		for _, command := range commands {
+			if _, err := node.say(ctx, command); err != nil {
+				return fmt.Errorf("%s: %w", command, err)
+			}
+		}
+	}
+	for i := range clusterMasters {
+		if err := c.replicate(ctx, c.Nodes[clusterMasters+i], c.Nodes[i]); err != nil {
+			return err
+		}
+	}
+	return c.WaitReady(ctx)
+}
+
+// replicate makes one server follow another, once it has heard of it.
+func (c *RedisCluster) replicate(ctx context.Context, replica, master *Redis) error {
+	id, err := master.say(ctx, "CLUSTER MYID")
+	if err != nil {
+		return err
+	}
+	return replica.proc.WaitReady(ctx, func(ctx context.Context) error {
+		_, err := replica.say(ctx, "CLUSTER REPLICATE "+strings.TrimSpace(id))
+		return err
+	})
+}
+
+// WaitReady waits until all servers that run agree that the slots are served, and replicas follow their masters.
+func (c *RedisCluster) WaitReady(ctx context.Context) error {
+	for _, node := range c.Nodes {
+		select {
+		case <-node.proc.Done():
+			continue
+		default:
+		}
+		err := node.proc.WaitReady(ctx, func(ctx context.Context) error {
+			info, err := node.say(ctx, "CLUSTER INFO")
+			if err == nil && (!strings.Contains(info, "cluster_state:ok") || !strings.Contains(info, "cluster_slots_ok:16384")) {
+				err = errors.New("not all slots are served")
+			}
+			if err != nil {
+				return err
+			}
+			replication, err := node.say(ctx, "INFO replication")
+			if err == nil && strings.Contains(replication, "master_link_status:down") {
+				err = errors.New("the replica does not follow its master yet")
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// AddNode starts one more server and has it join: as a master without slots.
+func (c *RedisCluster) AddNode(ctx context.Context) (*Redis, error) {
+	node, err := c.startNode(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := node.say(ctx, fmt.Sprintf("CLUSTER MEET 127.0.0.1 %d %d", c.Nodes[0].replicationPort(), c.buses[0])); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, groupTimeout, fmt.Errorf("the new server is not known after %s", groupTimeout))
+	defer cancel()
+	id, err := node.say(ctx, "CLUSTER MYID")
+	if err != nil {
+		return nil, err
+	}
+	for _, other := range c.Nodes[:len(c.Nodes)-1] {
+		err := other.proc.WaitReady(ctx, func(ctx context.Context) error {
+			nodes, err := other.say(ctx, "CLUSTER NODES")
+			if err == nil && !strings.Contains(nodes, strings.TrimSpace(id)) {
+				err = errors.New("the new server is not known")
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return node, c.WaitReady(ctx)
+}
+
+// Addrs returns where the servers are: their TLS ports, if they have any.
+func (c *RedisCluster) Addrs() (addrs []string) {
+	for _, node := range c.Nodes {
+		addrs = append(addrs, process.Loopback(node.replicationPort()))
+	}
+	return addrs
+}
+
+// Stop ends all servers. It is idempotent.
+func (c *RedisCluster) Stop() error {
+	var errs []error
+	for _, node := range c.Nodes {
+		errs = append(errs, node.Kill())
+	}
+	return errors.Join(errs...)
+}
+
+func (r *Redis) say(ctx context.Context, command string) (string, error) {
+	return say(ctx, r.Addr, r.AdminUser, r.AdminPassword, command)
+}
+
+// say sends one command and returns the reply, each string of it on a line. It logs in if there is a password.
+func say(ctx context.Context, addr, user, password, command string) (string, error) {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		return "", err
+	}
+	in := bufio.NewReader(conn)
+	if password != "" {
+		if _, err := fmt.Fprintf(conn, "AUTH %s %s\r\n", user, password); err != nil {
+			return "", err
+		}
+		if _, err := reply(in); err != nil {
+			return "", err
+		}
+	}
+	if _, err := fmt.Fprintf(conn, "%s\r\n", command); err != nil {
+		return "", err
+	}
+	return reply(in)
+}
+
+// reply reads a reply of version 2 of the protocol.
+func reply(in *bufio.Reader) (string, error) {
+	line, err := in.ReadString('\n')
+	if err != nil {
+		return "", err
+	}
+	line = strings.TrimSpace(line)
+	if line == "" {
+		return "", errors.New("redis answered an empty line")
+	}
+	kind, rest := line[0], line[1:]
+	switch kind {
+	case '-':
+		return "", fmt.Errorf("redis answered %q", rest)
+	case '$', '*':
+	default:
+		return rest + "\n", nil
+	}
+	n, err := strconv.Atoi(rest)
+	if err != nil || n < 0 {
+		return "", err
+	}
+	if kind == '$' {
+		b := make([]byte, n+2)
+		_, err := io.ReadFull(in, b)
+		return string(b[:n]) + "\n", err
+	}
+	var all strings.Builder
+	for range n {
+		s, err := reply(in)
+		if err != nil {
+			return "", err
+		}
+		all.WriteString(s)
+	}
+	return all.String(), nil
+}

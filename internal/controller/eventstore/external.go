@@ -47,7 +47,7 @@ func (e *external[T]) Observe(ctx context.Context, mg T) (runtimemanaged.Externa
 		return e.observeDeleted(mg)
 	}
 	settleLosses(mg)
-	if e.credentials, err = binding.Of(ctx, e.Reader, mg, mg.PrincipalSecretRef(), e.broker.Principals, e.issue(name)); err != nil {
+	if e.credentials, err = binding.Of(ctx, e.Client, mg, mg.PrincipalSecretRef(), e.broker.Principals, e.issue(name)); err != nil {
 		return runtimemanaged.ExternalObservation{}, err
 	}
 	e.desired = desired(mg, e.owner)
@@ -192,7 +192,7 @@ func (e *external[T]) refuse(mg T, refusals []plan.Refusal) error {
 // not end, or its user is gone, which the runtime would not have repaired any more. No password is made here: if the
 // Secret is gone, the user keeps the one that it has.
 func (e *external[T]) restoreWriters(ctx context.Context, mg T, observed plan.ObservedStore) error {
-	credentials, err := binding.Published(ctx, e.Reader, mg)
+	credentials, err := binding.Published(ctx, e.Client, mg)
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ import (
 )
 
 // A Client reads from the cache what the cache has, and from the API server what this client has written since. It does so
-// for managed resources and ProviderConfigs. It may be used concurrently.
+// for managed resources and ProviderConfigs; for Secrets, which are not cached, see [Once]. It may be used concurrently.
 type Client struct {
 	client.Client // Cached.
 	live          client.Reader
@@ -38,6 +38,9 @@ func NewClient(c client.Client, live client.Reader) *Client {
 
 // Get implements [client.Reader].
 func (c *Client) Get(ctx context.Context, name client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+	if m, s := secretsOf(ctx, o); m != nil {
+		return m.get(name, s, func() error { return c.Client.Get(ctx, name, s, opts...) })
+	}
 	err := c.Client.Get(ctx, name, o, opts...)
 	if !tracked(o) {
 		return err
@@ -56,14 +59,19 @@ func (c *Client) Get(ctx context.Context, name client.ObjectKey, o client.Object
 	return err
 }
 
+// Create implements [client.Writer].
+func (c *Client) Create(ctx context.Context, o client.Object, opts ...client.CreateOption) error {
+	return c.wrote(ctx, o, c.Client.Create(ctx, o, opts...))
+}
+
 // Update implements [client.Writer].
 func (c *Client) Update(ctx context.Context, o client.Object, opts ...client.UpdateOption) error {
-	return c.wrote(o, c.Client.Update(ctx, o, opts...))
+	return c.wrote(ctx, o, c.Client.Update(ctx, o, opts...))
 }
 
 // Patch implements [client.Writer].
 func (c *Client) Patch(ctx context.Context, o client.Object, p client.Patch, opts ...client.PatchOption) error {
-	return c.wrote(o, c.Client.Patch(ctx, o, p, opts...))
+	return c.wrote(ctx, o, c.Client.Patch(ctx, o, p, opts...))
 }
 
 // Status implements [client.StatusClient].
@@ -75,15 +83,18 @@ type status struct {
 }
 
 func (s status) Update(ctx context.Context, o client.Object, opts ...client.SubResourceUpdateOption) error {
-	return s.c.wrote(o, s.SubResourceWriter.Update(ctx, o, opts...))
+	return s.c.wrote(ctx, o, s.SubResourceWriter.Update(ctx, o, opts...))
 }
 
 func (s status) Patch(ctx context.Context, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
-	return s.c.wrote(o, s.SubResourceWriter.Patch(ctx, o, p, opts...))
+	return s.c.wrote(ctx, o, s.SubResourceWriter.Patch(ctx, o, p, opts...))
 }
 
 // wrote notes the version that a write without an error has left.
-func (c *Client) wrote(o client.Object, err error) error {
+func (c *Client) wrote(ctx context.Context, o client.Object, err error) error {
+	if m, s := secretsOf(ctx, o); m != nil {
+		m.wrote(s, err)
+	}
 	if err == nil && tracked(o) {
 		c.mu.Lock()
 		c.written[key{reflect.TypeOf(o), client.ObjectKeyFromObject(o)}] = o.GetResourceVersion()

@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/crossplane-contrib/provider-eventstore/internal/controller/fresh"
 	"github.com/crossplane-contrib/provider-eventstore/internal/controller/owner"
 	"github.com/crossplane-contrib/provider-eventstore/internal/controller/providerconfig"
 	"github.com/crossplane-contrib/provider-eventstore/internal/controller/trigger"
@@ -57,8 +58,7 @@ type Kind[T Object] struct {
 
 // Shell is what a connector shares with all connectors.
 type Shell struct {
-	Client   client.Client // Cached.
-	Reader   client.Reader // Not cached.
+	Client   client.Client // Cached, but for Secrets: see package fresh.
 	Tracker  *providerconfig.Tracker
 	Trigger  *trigger.Trigger
 	Recorder event.Recorder
@@ -70,7 +70,6 @@ func NewShell(mgr ctrl.Manager, o Options, gvk schema.GroupVersionKind) Shell {
 	name := runtimemanaged.ControllerName(gvk.GroupKind().String())
 	return Shell{
 		Client:   mgr.GetClient(),
-		Reader:   mgr.GetAPIReader(),
 		Tracker:  providerconfig.NewTracker(mgr.GetClient()),
 		Trigger:  &trigger.Trigger{},
 		Recorder: event.NewAPIRecorder(mgr.GetEventRecorderFor(name), o.EventFilterFunctions...), //nolint:staticcheck // The provider's role has no rights on events.k8s.io.
@@ -122,7 +121,7 @@ func Setup[T Object](mgr ctrl.Manager, s Shell, k Kind[T]) error {
 	if k.Watch != nil {
 		b = k.Watch(b)
 	}
-	err := b.Complete(ratelimiter.NewReconciler(name, r, s.GlobalRateLimiter))
+	err := b.Complete(ratelimiter.NewReconciler(name, fresh.Once(r), s.GlobalRateLimiter))
 	return errors.Wrapf(err, "cannot set up the controller %s", name)
 }
 

@@ -53,7 +53,7 @@ func (e *external[T]) Observe(ctx context.Context, mg T) (runtimemanaged.Externa
 	if e.store, err = e.broker.Store(ctx, e.id.Store, e.watcher); err != nil {
 		return runtimemanaged.ExternalObservation{}, err
 	}
-	if e.credentials, err = binding.Of(ctx, e.Reader, mg, mg.PrincipalSecretRef(), e.broker.Principals, e.issue); err != nil {
+	if e.credentials, err = binding.Of(ctx, e.Client, mg, mg.PrincipalSecretRef(), e.broker.Principals, e.issue); err != nil {
 		return runtimemanaged.ExternalObservation{}, err
 	}
 	e.desired = desired(mg, e.id, e.owner)

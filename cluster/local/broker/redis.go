@@ -1,5 +1,5 @@
 // Package broker starts real brokers on this machine's loopback, for tests and for the local control plane.
-// [StartRedis] runs redis-server, and [StartKafka] a Kafka cluster of one or more nodes, in the same shape.
+// [StartRedis] runs redis-server, [StartKafka] a Kafka cluster of one or more nodes, and [StartPulsar] Pulsar standalone.
 //
 //	r, err := broker.StartRedis(ctx, broker.RedisOptions{Dir: t.TempDir(), TLS: true})
 //	defer r.Stop()

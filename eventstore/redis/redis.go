@@ -33,7 +33,7 @@ type driver struct{}
 type store struct {
 	eventstore.Binding
 	connection connect.Redis
-	client     *redis.Client
+	client     redis.UniversalClient
 	timing     timing
 
 	closed context.Context // Ends with Close.
@@ -70,11 +70,22 @@ func open(ctx context.Context, b eventstore.Binding) (*store, error) {
 }
 
 func connection(s eventstore.Secret) connect.Redis {
-	address, _, _ := strings.Cut(s.Get(layout.SecretEndpoints), ",")
-	if host, port := s.Get(layout.SecretHost), s.Get(layout.SecretPort); address == "" && host != "" {
-		address = net.JoinHostPort(host, cmp.Or(port, "6379"))
+	c := connect.Redis{
+		Mode: connect.RedisMode(s.Get(layout.SecretRedisMode)), Addresses: []string{},
+		Username: s.Get(layout.SecretUsername), Password: s.Get(layout.SecretPassword),
+		Sentinel: connect.Sentinel{Master: s.Get(layout.SecretSentinelMaster)},
 	}
-	c := connect.Redis{Address: address, Username: s.Get(layout.SecretUsername), Password: s.Get(layout.SecretPassword)}
+	for a := range strings.SplitSeq(s.Get(layout.SecretEndpoints), ",") {
+		if a = strings.TrimSpace(a); a != "" {
+			c.Addresses = append(c.Addresses, a)
+		}
+	}
+	if host, port := s.Get(layout.SecretHost), s.Get(layout.SecretPort); len(c.Addresses) == 0 && host != "" {
+		c.Addresses = []string{net.JoinHostPort(host, cmp.Or(port, "6379"))}
+	}
+	if s.Get(layout.SecretSentinelAuth) == "true" { // The Sentinels know the same user.
+		c.Sentinel.Username, c.Sentinel.Password = c.Username, c.Password
+	}
 	if s.Get(layout.SecretTLS) == "true" {
 		c.TLS = &connect.TLS{
 			CA: s[layout.SecretCA], Certificate: s[layout.SecretCertificate], PrivateKey: s[layout.SecretPrivateKey],

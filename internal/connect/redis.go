@@ -2,30 +2,93 @@ package connect
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// Redis says how to reach a standalone Redis server.
-type Redis struct {
-	Address  string // host:port
-	Username string // Default: the server's user "default".
-	Password string
-	TLS      *TLS // nil: plain text
+// A RedisMode says how the servers of a Redis belong together. The zero value is one server.
+type RedisMode string
 
-	// PoolSize is how many connections are kept at most. Default: 10 for each processor.
+// The modes beside one server.
+const (
+	RedisSentinel RedisMode = "sentinel" // A master with replicas, which Sentinels watch and promote.
+	RedisCluster  RedisMode = "cluster"
+)
+
+// Redis says how to reach Redis.
+type Redis struct {
+	Mode RedisMode
+
+	// Addresses as host:port: of the server, of the Sentinels, or of some servers of the cluster.
+	Addresses []string
+	Username  string // Default: the servers' user "default".
+	Password  string
+	Sentinel  Sentinel
+	TLS       *TLS // nil: plain text. Sentinels are reached in the same way as servers.
+
+	// PoolSize is how many connections are kept at most, to each server. Default: 10 for each processor.
 	PoolSize int
 }
 
-// Client returns a client that connects when it is first used, and reconnects by itself. The caller closes it.
-func (r Redis) Client() (*redis.Client, error) {
-	if r.Address == "" {
+// Sentinel says which master the Sentinels watch, and how to log in to them.
+type Sentinel struct {
+	Master   string
+	Username string // Default: the Sentinels' user "default".
+	Password string // Empty: they want none.
+}
+
+// Address names the Redis in errors and in status: where it is as far as the configuration says.
+func (r Redis) Address() string { return strings.Join(r.Addresses, ",") }
+
+// Client returns a client that connects when it is first used, reconnects by itself, and follows the master and the slots.
+// The caller closes it.
+func (r Redis) Client() (redis.UniversalClient, error) {
+	o, err := r.options("")
+	if err != nil {
+		return nil, err
+	}
+	switch r.Mode {
+	case RedisSentinel:
+		return redis.NewFailoverClient(r.failoverOptions(o)), nil
+	case RedisCluster:
+		return newClusterClient(r.clusterOptions(o)), nil
+	default:
+		o.Addr = r.Addresses[0]
+		return redis.NewClient(o), nil
+	}
+}
+
+// Server returns a client for one server alone, in the way of Client.
+func (r Redis) Server(address string) (*redis.Client, error) {
+	o, err := r.options(address)
+	if err != nil {
+		return nil, err
+	}
+	return redis.NewClient(o), nil
+}
+
+// SentinelAt returns a client for one Sentinel, in the way of Client.
+func (r Redis) SentinelAt(address string) (*redis.Client, error) {
+	r.Username, r.Password = r.Sentinel.Username, r.Sentinel.Password
+	return r.Server(address)
+}
+
+func (r Redis) options(address string) (*redis.Options, error) {
+	if len(r.Addresses) == 0 || r.Addresses[0] == "" {
 		return nil, errors.New("cannot connect to Redis: no address is given")
 	}
+	if r.Mode == RedisSentinel && r.Sentinel.Master == "" {
+		return nil, errors.New("cannot connect to Redis: the name of the master that the Sentinels watch is not given")
+	}
+	if m := r.Mode; m != "" && m != RedisSentinel && m != RedisCluster {
+		return nil, fmt.Errorf("cannot connect to Redis: %q is no mode: it must be %s or %s, or empty for one server", m, RedisSentinel, RedisCluster)
+	}
 	o := &redis.Options{
-		Addr:     r.Address,
+		Addr:     address,
 		Username: r.Username,
 		Password: r.Password,
 		PoolSize: r.PoolSize,
@@ -50,5 +113,29 @@ func (r Redis) Client() (*redis.Client, error) {
 		}
 		o.TLSConfig = c
 	}
-	return redis.NewClient(o), nil
+	return o, nil
+}
+
+func (r Redis) failoverOptions(o *redis.Options) *redis.FailoverOptions {
+	return &redis.FailoverOptions{
+		MasterName: r.Sentinel.Master, SentinelAddrs: r.Addresses,
+		SentinelUsername: r.Sentinel.Username, SentinelPassword: r.Sentinel.Password,
+		Username: o.Username, Password: o.Password, TLSConfig: o.TLSConfig,
+		PoolSize: o.PoolSize, MaxRetries: o.MaxRetries, DialTimeout: o.DialTimeout, DialerRetries: o.DialerRetries,
+		ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout, ContextTimeoutEnabled: o.ContextTimeoutEnabled,
+		DisableIdentity: o.DisableIdentity,
+	}
+}
+
+func (r Redis) clusterOptions(o *redis.Options) *redis.ClusterOptions {
+	return &redis.ClusterOptions{
+		Addrs:    r.Addresses,
+		Username: o.Username, Password: o.Password, TLSConfig: o.TLSConfig,
+		PoolSize: o.PoolSize, MaxRetries: o.MaxRetries, DialTimeout: o.DialTimeout, DialerRetries: o.DialerRetries,
+		ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout, ContextTimeoutEnabled: o.ContextTimeoutEnabled,
+		DisableIdentity: o.DisableIdentity, MaintNotificationsConfig: o.MaintNotificationsConfig,
+		// Else each command asks for COMMAND first, which applications' users may not call.
+		DisableRoutingPolicies:     true,
+		ClusterStateReloadInterval: 10 * time.Second,
+	}
 }

@@ -4,13 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
 	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
 )
 
@@ -87,6 +91,12 @@ func (f *fake) DeleteStores(_ context.Context, deletions []backend.StoreDeletion
 		delete(f.stores, d.Name)
 	}
 	return make([]error, len(deletions))
+}
+
+func (f *fake) Capabilities() plan.Capabilities { return plan.Capabilities{Backend: "fake"} }
+
+func (f *fake) Connection() map[string][]byte {
+	return map[string][]byte{layout.SecretEndpoints: []byte("fake:1")}
 }
 
 func (f *fake) Close() error {
@@ -291,7 +301,7 @@ func TestPool(t *testing.T) {
 		go func() { ended <- p.Start(ctx) }()
 
 		get := func(password string) *Mirror {
-			m, err := p.Get(connect.Config{Redis: &connect.Redis{Address: "localhost:1", Password: password}})
+			m, err := p.Get(connect.Config{Redis: &connect.Redis{Addresses: []string{"localhost:1"}, Password: password}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -356,6 +366,47 @@ func TestUnusedIsNotMirroredForEver(t *testing.T) {
 		synctest.Wait()
 		if n := len(m.stores.keys()); n != 0 {
 			t.Errorf("%d stores are mirrored an hour after anybody asked, want none", n)
+		}
+	})
+}
+
+// TestCollect: figures are told once for each broker, in however many ways it is reached, and nothing is asked for them.
+func TestCollect(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(2)
+		f.stores[name(0)] = plan.ObservedStore{Marked: true, Logs: []plan.Log{{Records: 3, Bytes: 30}, {Partition: 1, Records: 4}}}
+		p := NewPool(func(connect.Config) (backend.Backend, error) { return f, nil }, Options{})
+		for _, user := range []string{"one", "another"} {
+			m, err := p.Get(connect.Config{Redis: &connect.Redis{Username: user}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = m.Close() })
+			for i := range 3 { // The third does not exist.
+				if _, err := m.Store(t.Context(), name(i), nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		asked := f.requests
+		r := prometheus.NewRegistry()
+		r.MustRegister(p)
+		families, err := r.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]float64{}
+		for _, family := range families {
+			for _, m := range family.GetMetric() {
+				got[family.GetName()+" "+m.GetLabel()[2].GetValue()] = m.GetGauge().GetValue()
+			}
+		}
+		want := map[string]float64{
+			"eventstore_store_records store-0": 7, "eventstore_store_bytes store-0": 30,
+			"eventstore_store_records store-1": 0, "eventstore_store_bytes store-1": 0,
+		}
+		if !maps.Equal(got, want) || f.requests != asked {
+			t.Errorf("Collect: %v after %d requests, want %v after none", got, f.requests-asked, want)
 		}
 	})
 }

@@ -14,6 +14,7 @@ package redis
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"net"
 	"slices"
@@ -44,7 +45,7 @@ var (
 // A Backend administers one Redis server. It may be used concurrently.
 type Backend struct {
 	config  connect.Redis
-	client  *redis.Client
+	client  redis.UniversalClient
 	observe func(kind string, commands int)
 
 	// unsaved means that users changed since they were last written to the server's ACL file.
@@ -66,6 +67,9 @@ func WithObserver(f func(kind string, commands int)) Option {
 
 // New returns a backend for the server. It connects when it is first used.
 func New(c connect.Redis, opts ...Option) (*Backend, error) {
+	if c.Mode != "" {
+		return nil, fmt.Errorf("cannot administer Redis in mode %s yet: use one server", c.Mode)
+	}
 	client, err := c.Client()
 	if err != nil {
 		return nil, err
@@ -82,9 +86,9 @@ func (b *Backend) Close() error { return b.client.Close() }
 
 // Connection returns how to reach the server. The provider's own client certificate is not part of it.
 func (b *Backend) Connection() map[string][]byte {
-	host, port, err := net.SplitHostPort(b.config.Address)
+	host, port, err := net.SplitHostPort(b.config.Address())
 	if err != nil {
-		host, port = b.config.Address, "6379"
+		host, port = b.config.Address(), "6379"
 	}
 	scheme := "redis"
 	if b.config.TLS != nil {
@@ -96,7 +100,7 @@ func (b *Backend) Connection() map[string][]byte {
 		layout.SecretHost:      []byte(host),
 		layout.SecretPort:      []byte(port),
 		layout.SecretURI:       []byte(scheme + "://" + net.JoinHostPort(host, port)),
-		layout.SecretEndpoints: []byte(b.config.Address),
+		layout.SecretEndpoints: []byte(b.config.Address()),
 		layout.SecretTLS:       []byte(strconv.FormatBool(b.config.TLS != nil)),
 	}
 	if b.config.TLS != nil && len(b.config.TLS.CA) > 0 {

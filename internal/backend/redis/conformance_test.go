@@ -48,7 +48,7 @@ func TestConformance(t *testing.T) {
 func (f *fixture) tls(t *testing.T, mutual bool) *Backend {
 	t.Helper()
 	c := f.config(f.AdminUser, f.AdminPassword)
-	c.Address, c.TLS = f.TLSAddr, &connect.TLS{CA: file(t, f.CAFile)}
+	c.Addresses, c.TLS = []string{f.TLSAddr}, &connect.TLS{CA: file(t, f.CAFile)}
 	if mutual {
 		c.TLS.Certificate, c.TLS.PrivateKey = file(t, f.ClientCertFile), file(t, f.ClientKeyFile)
 	}
@@ -218,7 +218,7 @@ func (f *fixture) subscriptionDrifts() []backendtest.Drift[backend.SubscriptionI
 var denied = regexp.MustCompile(`NOPERM|The user executing the script can't|(MODULE|DEBUG) command not allowed`)
 
 // as returns a client of a user, and a function that makes an attempt of one command.
-func (f *fixture) as(t *testing.T, user, password string) (*redis.Client, func(name string, allowed bool, args ...any) backendtest.Attempt) {
+func (f *fixture) as(t *testing.T, user, password string) (redis.UniversalClient, func(name string, allowed bool, args ...any) backendtest.Attempt) {
 	t.Helper()
 	c, err := f.config(user, password).Client()
 	if err != nil {

@@ -64,14 +64,14 @@ func (b *Backend) explain(err error) error {
 	if _, ok := errors.AsType[redis.Error](err); ok {
 		return b.explainReply(err)
 	}
-	return &reachError{address: b.config.Address, text: b.explainTransport(err), cause: err}
+	return &reachError{address: b.config.Address(), text: b.explainTransport(err), cause: err}
 }
 
 // explainReply explains what the server answered.
 func (b *Backend) explainReply(err error) error {
 	text := err.Error()
 	reach := func(format string, args ...any) error {
-		return &reachError{address: b.config.Address, text: fmt.Sprintf(format, args...), cause: err}
+		return &reachError{address: b.config.Address(), text: fmt.Sprintf(format, args...), cause: err}
 	}
 	code, _, _ := strings.Cut(text, " ")
 	switch code {

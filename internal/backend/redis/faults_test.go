@@ -202,7 +202,7 @@ func TestFenceCutsConnections(t *testing.T) {
 	f := start(t, broker.RedisOptions{})
 	d, c := f.store("orders")
 	f.applyStore(t, d, c)
-	app, err := f.config(d.Principal.Name, password("orders")).Client()
+	app, err := f.config(d.Principal.Name, password("orders")).Server(f.Addr)
 	if err != nil {
 		t.Fatal(err)
 	}

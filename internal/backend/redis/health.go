@@ -38,7 +38,7 @@ func (b *Backend) Health(ctx context.Context) (backend.Health, error) {
 	if why := b.unmaintained.Load(); why != nil {
 		warnings = append(warnings, "Retention is not enforced: "+*why)
 	}
-	return backend.Health{Version: s.version(), Endpoint: b.config.Address, RoundTrip: trip, Warnings: warnings}, nil
+	return backend.Health{Version: s.version(), Endpoint: b.config.Address(), RoundTrip: trip, Warnings: warnings}, nil
 }
 
 // usable says why the server cannot be used, or returns nil.
@@ -47,11 +47,11 @@ func (b *Backend) usable(s server) error {
 	n, err := strconv.Atoi(major)
 	switch {
 	case err != nil || n < oldest:
-		return fmt.Errorf("cannot use Redis at %s: it has version %q, and %d.0 or later is needed: upgrade the server", b.config.Address, s.version(), oldest)
+		return fmt.Errorf("cannot use Redis at %s: it has version %q, and %d.0 or later is needed: upgrade the server", b.config.Address(), s.version(), oldest)
 	case s.fields["redis_mode"] == "cluster":
-		return fmt.Errorf("cannot use Redis at %s: it is part of a Redis Cluster, which is not supported: use a standalone server", b.config.Address)
+		return fmt.Errorf("cannot use Redis at %s: it is part of a Redis Cluster, which is not supported: use a standalone server", b.config.Address())
 	case s.fields["role"] == "slave":
-		return fmt.Errorf("cannot use Redis at %s: it is a replica and takes no writes: use the address of the primary", b.config.Address)
+		return fmt.Errorf("cannot use Redis at %s: it is a replica and takes no writes: use the address of the primary", b.config.Address())
 	}
 	return nil
 }

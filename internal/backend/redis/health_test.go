@@ -47,23 +47,23 @@ func TestHealthSaysWhatIsWrong(t *testing.T) {
 		},
 		"Refused": {
 			reason: "Nobody listens.",
-			config: func(c connect.Redis) connect.Redis { c.Address = nobody; return c },
+			config: func(c connect.Redis) connect.Redis { c.Addresses = []string{nobody}; return c },
 			want:   "cannot reach Redis at " + nobody + ": the connection is refused: is the server running, and the port right?",
 		},
 		"Silent": {
 			reason: "Somebody listens and says nothing.",
-			config: func(c connect.Redis) connect.Redis { c.Address = silent.Addr().String(); return c },
+			config: func(c connect.Redis) connect.Redis { c.Addresses = []string{silent.Addr().String()}; return c },
 			silent: true,
 			want:   "cannot reach Redis at " + silent.Addr().String() + ": the server does not answer in time",
 		},
 		"NoSuchHost": {
 			reason: "The name is wrong.",
-			config: func(c connect.Redis) connect.Redis { c.Address = "no-such-host.invalid:6379"; return c },
+			config: func(c connect.Redis) connect.Redis { c.Addresses = []string{"no-such-host.invalid:6379"}; return c },
 			want:   `cannot reach Redis at no-such-host.invalid:6379: the host name "no-such-host.invalid" cannot be resolved`,
 		},
 		"PlainToTLS": {
 			reason: "The port expects TLS.",
-			config: func(c connect.Redis) connect.Redis { c.Address = f.TLSAddr; return c },
+			config: func(c connect.Redis) connect.Redis { c.Addresses = []string{f.TLSAddr}; return c },
 			want:   "cannot reach Redis at " + f.TLSAddr + ": the server closed the connection: if it expects TLS, set tls",
 		},
 		"TLSToPlain": {
@@ -74,13 +74,13 @@ func TestHealthSaysWhatIsWrong(t *testing.T) {
 		},
 		"UnknownAuthority": {
 			reason: "The CA is missing.",
-			config: func(c connect.Redis) connect.Redis { c.Address, c.TLS = f.TLSAddr, &connect.TLS{}; return c },
+			config: func(c connect.Redis) connect.Redis { c.Addresses, c.TLS = []string{f.TLSAddr}, &connect.TLS{}; return c },
 			want:   "cannot reach Redis at " + f.TLSAddr + ": TLS failed: the server's certificate is signed by an unknown authority: set the CA that signed it",
 		},
 		"OtherName": {
 			reason: "The certificate is another host's.",
 			config: func(c connect.Redis) connect.Redis {
-				c.Address, c.TLS = f.TLSAddr, &connect.TLS{CA: file(t, f.CAFile), ServerName: "elsewhere"}
+				c.Addresses, c.TLS = []string{f.TLSAddr}, &connect.TLS{CA: file(t, f.CAFile), ServerName: "elsewhere"}
 				return c
 			},
 			want: "cannot reach Redis at " + f.TLSAddr + ": TLS failed: the server's certificate is not for this host: correct the address, or set the server name",
@@ -187,7 +187,7 @@ func TestServerSettings(t *testing.T) {
 }
 
 func TestUsable(t *testing.T) {
-	b := &Backend{config: connect.Redis{Address: "redis:6379"}}
+	b := &Backend{config: connect.Redis{Addresses: []string{"redis:6379"}}}
 	for name, tc := range map[string]struct {
 		reason string
 		fields map[string]string

@@ -20,7 +20,7 @@ type fixture struct {
 	*broker.Redis
 
 	backend *Backend
-	admin   *redis.Client
+	admin   redis.UniversalClient
 	trips   *counter
 }
 
@@ -68,7 +68,7 @@ func start(t testing.TB, o broker.RedisOptions) *fixture {
 }
 
 func (f *fixture) config(user, password string) connect.Redis {
-	return connect.Redis{Address: f.Addr, Username: user, Password: password}
+	return connect.Redis{Addresses: []string{f.Addr}, Username: user, Password: password}
 }
 
 func (f *fixture) connect(t testing.TB, user, password string) *Backend {

@@ -27,8 +27,11 @@ func (r *credentialReader) config(spec v1alpha1.ProviderConfigSpec) (connect.Con
 		}
 		return connect.Config{Pulsar: pulsarConfig(*spec.Pulsar, string(secret), key, tls)}, nil
 	case spec.Redis != nil:
-		c, err := redisConfig(*spec.Redis, string(secret), tls)
-		return connect.Config{Redis: c}, err
+		sentinel, err := r.value(spec.SentinelCredentials)
+		if err != nil {
+			return connect.Config{}, err
+		}
+		return connect.Config{Redis: redisConfig(*spec.Redis, string(secret), string(sentinel), tls)}, nil
 	}
 	return connect.Config{}, errors.New("no broker is configured: set kafka, pulsar or redis")
 }
@@ -58,11 +61,19 @@ func pulsarConfig(p v1alpha1.PulsarSettings, secret string, signingKey []byte, t
 	return c
 }
 
-func redisConfig(s v1alpha1.RedisSettings, password string, tls *connect.TLS) (*connect.Redis, error) {
-	if s.Mode != "" && s.Mode != v1alpha1.RedisStandalone {
-		return nil, errors.Errorf("redis.mode %s is not supported yet: use Standalone", s.Mode)
+func redisConfig(s v1alpha1.RedisSettings, password, sentinelPassword string, tls *connect.TLS) *connect.Redis {
+	c := &connect.Redis{Addresses: s.Addresses, Username: s.Username, Password: password, TLS: tls}
+	switch s.Mode {
+	case v1alpha1.RedisSentinel:
+		c.Mode = connect.RedisSentinel
+	case v1alpha1.RedisCluster:
+		c.Mode = connect.RedisCluster
+	case v1alpha1.RedisStandalone:
 	}
-	return &connect.Redis{Address: s.Addresses[0], Username: s.Username, Password: password, TLS: tls}, nil
+	if s.Sentinel != nil {
+		c.Sentinel = connect.Sentinel{Master: s.Sentinel.MasterName, Username: s.Sentinel.Username, Password: sentinelPassword}
+	}
+	return c
 }
 
 func oauth(o *v1alpha1.OAuth, secret string) *connect.OAuth {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -240,35 +239,32 @@ func (t *tail) yield(m redis.XMessage, yield func(eventstore.Event, error) bool)
 
 // follow yields new entries as they come, until ctx ends.
 func (s *store) follow(ctx context.Context, tails []*tail, yield func(eventstore.Event, error) bool) error {
-	client, err := s.waiter(ctx)
+	w, err := s.waiters(ctx)
 	if err != nil {
 		return err
 	}
-	defer client.Close()
+	defer w.close()
 	for {
-		var keys, ids []string
-		byKey := map[string]*tail{}
+		after, byKey := map[string]string{}, map[string]*tail{}
 		for _, t := range tails {
 			if t.passed < 0 && (t.seen || t.next == entryID{}) {
 				if err := s.hole(ctx, t); err != nil {
 					return err
 				}
 			}
-			after := t.next
+			last := t.next
 			if !t.whole {
-				after = after.before()
+				last = last.before()
 			}
 			key := layout.RedisEvents(s.Store, t.partition)
-			keys, ids = append(keys, key), append(ids, after.String())
-			byKey[key] = t
+			after[key], byKey[key] = last.String(), t
 		}
-		// This only waits: it cannot tell whether what it finds is what follows.
-		streams, err := client.XRead(ctx, &redis.XReadArgs{Streams: slices.Concat(keys, ids), Count: 1, Block: s.timing.block}).Result()
-		if err != nil && err != redis.Nil { //nolint:errorlint // go-redis returns it bare.
+		keys, err := w.wait(ctx, after)
+		if err != nil {
 			return err
 		}
-		for _, stream := range streams {
-			if more, err := s.news(ctx, byKey[stream.Stream], yield); err != nil || !more {
+		for _, key := range keys {
+			if more, err := s.news(ctx, byKey[key], yield); err != nil || !more {
 				return err
 			}
 		}
@@ -297,17 +293,4 @@ func (e entryID) before() entryID {
 		return entryID{e.ms - 1, ^uint64(0)}
 	}
 	return e
-}
-
-// waiter returns a client for commands that block: it is closed when ctx ends, which cuts them short. The caller closes
-// it too.
-func (s *store) waiter(ctx context.Context) (*redis.Client, error) {
-	c := s.connection
-	c.PoolSize = s.Partitions + 1
-	client, err := c.Client()
-	if err != nil {
-		return nil, err
-	}
-	context.AfterFunc(ctx, func() { _ = client.Close() })
-	return client, nil
 }

@@ -17,7 +17,7 @@ import (
 type copies struct {
 	t      *testing.T
 	server *redistest.Server
-	client *redis.Client // As the subscription.
+	client redis.UniversalClient // As the subscription.
 	store  eventstore.Store
 	n      eventstore.Version
 

@@ -65,25 +65,32 @@ func (c *consumer) ask(ctx context.Context) ([]reply, error) {
 	if len(commands) == 0 {
 		return nil, nil
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		if c.refused(err) {
-			c.fail(err)
-		}
+	_, err := pipe.Exec(ctx)
+	if err != nil && c.refused(err) {
+		c.fail(err)
 		return nil, err
 	}
-	c.denied = time.Time{}
+	if err == nil {
+		c.denied = time.Time{}
+	}
 	replies := make([]reply, 0, len(commands))
 	for p := range c.store.Partitions {
 		command := commands[p]
 		if command == nil {
 			continue
 		}
-		v := command.Val().([]any) //nolint:forcetypeassert // Both scripts return a table.
+		v, ok := command.Val().([]any) // Both scripts return a table.
+		if !ok || command.Err() != nil {
+			continue // Of a cluster, one server alone may not answer. The others' leases go on.
+		}
 		r := reply{partition: p}
 		r.n, _ = v[0].(int64)
 		r.who, _ = v[1].(string)
 		r.holds = len(v) > 2 && v[2] == "held"
 		replies = append(replies, r)
+	}
+	if len(replies) == 0 {
+		return nil, err
 	}
 	return replies, nil
 }

@@ -53,7 +53,7 @@ func (s *store) subscribe(ctx context.Context, d eventstore.Delivery, h eventsto
 	defer cancel(nil)
 	work, release := deliver.Grace(ctx, d.Grace)
 	defer release()
-	wait, err := s.waiter(ctx)
+	wait, err := s.blocking(ctx)
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ type consumer struct {
 	*deliver.Consumer
 	store    *store
 	id       string
-	wait     *redis.Client // For reads that block.
+	wait     redis.UniversalClient // For reads that block.
 	delivery eventstore.Delivery
 	held     map[int]*lease
 	tokens   []int64   // The last one that we got, by partition: a greater one is ours by a reply that was lost.

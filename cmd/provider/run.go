@@ -58,6 +58,7 @@ func run(ctx context.Context, o options) error {
 		Idle:     2*o.poll + 5*time.Minute, // Whatever is still used is asked for once per poll.
 		Metrics:  mirror.NewMetrics(metrics.Registry),
 	})
+	metrics.Registry.MustRegister(pool)
 	if err := mgr.Add(pool); err != nil {
 		return errors.Wrap(err, "cannot add the pool of broker connections")
 	}

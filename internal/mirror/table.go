@@ -173,6 +173,21 @@ func (t *table[K, V, M]) keys() []K {
 	return slices.Collect(maps.Keys(t.entries))
 }
 
+// each calls fn with everything that was read without an error.
+func (t *table[K, V, M]) each(fn func(K, V)) {
+	t.mu.Lock()
+	seen := make(map[K]V, len(t.entries))
+	for k, e := range t.entries {
+		if e.known && e.result.Err == nil {
+			seen[k] = e.result.Value
+		}
+	}
+	t.mu.Unlock()
+	for k, v := range seen {
+		fn(k, v)
+	}
+}
+
 // entry returns that of k, and makes it if there is none. The mutex is held.
 func (t *table[K, V, M]) entry(k K) *entry[V] {
 	e := t.entries[k]

@@ -90,7 +90,7 @@ func TestRestartKeepsPositions(t *testing.T) {
 	c := admin(t, world.redis)
 	ids := appendEvents(t, c, ns+".orders", 3)
 	readGroup(t, c, ns+".orders", "billing", 1)
-	seen(t, s)
+	seen(t, s, 3, 2)
 	if err := world.provider.Kill(); err != nil {
 		t.Fatal(err)
 	}

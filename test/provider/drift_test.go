@@ -1,6 +1,12 @@
 package provider_test
 
 import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strconv"
 	"testing"
 	"time"
 
@@ -27,18 +33,46 @@ func pair(t *testing.T) (ns string, s *namespacedv1alpha1.EventStore, sub *names
 	return ns, s, sub, ids
 }
 
-// seen waits until the provider has seen the position and the records, so that it can know what was lost.
-func seen(t *testing.T, s *namespacedv1alpha1.EventStore) {
+// seen waits until the provider has seen how many records a store holds, and how many of them its subscription "billing",
+// if there is one, has to read, so that it can know what was lost.
+func seen(t *testing.T, s *namespacedv1alpha1.EventStore, records, lag int64) {
 	t.Helper()
+	name := s.GetNamespace() + "." + s.GetName()
+	want := map[string]int64{fmt.Sprintf(`eventstore_store_records{.*store=%q}`, name): records}
+	if lag >= 0 {
+		want[fmt.Sprintf(`eventstore_subscription_lag_records{.*store=%q,subscription="billing"}`, name)] = lag
+	}
+	eventually(t, "the provider has seen the records", func() (bool, string) {
+		got, err := scrape(t.Context())
+		if err != nil {
+			return false, err.Error()
+		}
+		for metric, n := range want {
+			if m := regexp.MustCompile(metric + ` (\S+)`).FindStringSubmatch(got); m == nil || m[1] != strconv.FormatInt(n, 10) {
+				return false, fmt.Sprintf("%s: %v, want %d", metric, m, n)
+			}
+		}
+		return true, ""
+	})
 	eventually(t, "status knows of records", func() (bool, string) {
 		err := world.kube.Get(t.Context(), objectKey(s), s)
 		return err == nil && s.Status.AtProvider.Records != nil && *s.Status.AtProvider.Records > 0, describe(s)
 	})
-	// One refresh more, of which nobody is told, since only counts and positions have changed.
-	steady(t, 3*driftInterval, "the store stays ready", func() (bool, string) {
-		err := world.kube.Get(t.Context(), objectKey(s), s)
-		return err == nil && s.GetCondition(xpv2.TypeReady).Status == corev1.ConditionTrue, describe(s)
-	})
+}
+
+// scrape returns the provider's metrics.
+func scrape(ctx context.Context) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+world.metrics+"/metrics", nil)
+	if err != nil {
+		return "", err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = res.Body.Close() }()
+	b, err := io.ReadAll(res.Body)
+	return string(b), err
 }
 
 func TestUserDeletedOrChanged(t *testing.T) {
@@ -90,7 +124,7 @@ func TestUserDeletedOrChanged(t *testing.T) {
 func TestGroupLost(t *testing.T) {
 	t.Parallel()
 	ns, s, sub, ids := pair(t)
-	seen(t, s)
+	seen(t, s, 3, 2)
 	c := admin(t, world.redis)
 	if err := c.XGroupDestroy(t.Context(), layout.RedisEvents(ns+".orders", 0), "billing").Err(); err != nil {
 		t.Fatal(err)
@@ -124,7 +158,7 @@ func TestEmptyStreamLost(t *testing.T) {
 func TestStreamWithRecordsLost(t *testing.T) {
 	t.Parallel()
 	ns, s, _, _ := pair(t)
-	seen(t, s)
+	seen(t, s, 3, 2)
 	c := admin(t, world.redis)
 	key := layout.RedisEvents(ns+".orders", 0)
 	if err := c.Del(t.Context(), key).Err(); err != nil {
@@ -144,7 +178,7 @@ func TestStreamWithRecordsLost(t *testing.T) {
 
 	// The confirmation, which stays in place, was for that loss alone.
 	appendEvents(t, c, ns+".orders", 2)
-	seen(t, s)
+	seen(t, s, 2, -1)
 	if err := c.Del(t.Context(), key).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +199,7 @@ func TestEverythingLost(t *testing.T) {
 	ready(t, empty)
 	c := admin(t, r)
 	appendEvents(t, c, ns+".full", 2)
-	seen(t, full)
+	seen(t, full, 2, -1)
 	if err := c.FlushAll(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +215,7 @@ func TestEverythingLost(t *testing.T) {
 func TestMarkerDeleted(t *testing.T) {
 	t.Parallel()
 	ns, s, sub, ids := pair(t)
-	seen(t, s)
+	seen(t, s, 3, 2)
 	c := admin(t, world.redis)
 	if err := c.Del(t.Context(), layout.RedisMarker(ns+".orders")).Err(); err != nil {
 		t.Fatal(err)

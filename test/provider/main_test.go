@@ -42,6 +42,7 @@ var world struct {
 	file   string // Has the admin's password, and so has the environment variable of the provider.
 
 	provider *process.Process
+	metrics  string // host:port of its metrics.
 }
 
 func TestMain(m *testing.M) {
@@ -91,6 +92,11 @@ func run(m *testing.M) (code int, err error) {
 	if out, err := build.CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("cannot build the provider: %w\n%s", err, out)
 	}
+	ports, err := process.FreePorts(1)
+	if err != nil {
+		return 0, err
+	}
+	world.metrics = process.Loopback(ports[0])
 	if err := startProvider(); err != nil {
 		return 0, err
 	}
@@ -132,7 +138,7 @@ func startProvider(args ...string) error {
 	world.provider, err = process.Start(process.Spec{
 		Name:    "provider",
 		Path:    world.binary,
-		Args:    append([]string{"--metrics-bind-address=0", "--health-probe-bind-address=0", "--drift-interval=" + driftInterval.String(), "--debug"}, args...),
+		Args:    append([]string{"--metrics-bind-address=" + world.metrics, "--health-probe-bind-address=0", "--drift-interval=" + driftInterval.String(), "--debug"}, args...),
 		Env:     []string{"KUBECONFIG=" + world.server.Kubeconfig(), passwordVariable + "=" + world.redis.AdminPassword},
 		LogFile: filepath.Join(world.dir, "provider.log"),
 	})

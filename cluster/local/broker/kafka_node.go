@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -103,9 +104,23 @@ func (n *KafkaNode) format(ctx context.Context) error {
 	cmd.Env = append(os.Environ(), n.jvm.env()...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = n.dir, log, log
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("cannot format storage of %s: %w: %s says why", n.name, err, log.Name())
+		return fmt.Errorf("cannot format storage of %s: %w: %s", n.name, err, exception(log.Name()))
 	}
 	return os.Remove(args)
+}
+
+// exception returns the line of a log that names what was thrown: nothing around it is fit to be shown.
+func exception(log string) string {
+	b, err := os.ReadFile(log)
+	if err != nil {
+		return err.Error()
+	}
+	for line := range strings.Lines(string(b)) {
+		if strings.Contains(line, "Exception: ") {
+			return strings.TrimSpace(line)
+		}
+	}
+	return log + " says why"
 }
 
 func (n *KafkaNode) formatArgs() string {

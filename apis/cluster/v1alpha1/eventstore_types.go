@@ -11,8 +11,9 @@ import (
 type EventStoreParameters struct {
 	common.EventStoreParameters `json:",inline"`
 
-	// PrincipalSecretRef is a Secret with the keys username and password that applications connect with. It is needed
-	// where the ProviderConfig says principals: Provided, and refused otherwise.
+	// PrincipalSecretRef is a Secret with what applications connect with: the keys username and password, or tls.crt
+	// and tls.key. Where the broker knows the user by another name, as with an API key, the key principal has it. It
+	// is needed where the ProviderConfig says principals: Provided, and refused otherwise.
 	// Default: none. Backends: kafka, pulsar, redis.
 	// +optional
 	PrincipalSecretRef *xpv2.SecretReference `json:"principalSecretRef,omitempty"`

@@ -31,8 +31,9 @@ type SubscriptionParameters struct {
 	// +kubebuilder:validation:XValidation:rule="!has(self.namespace)",message="a Subscription reads a store of its own namespace: remove namespace"
 	EventStoreSelector *xpv2.NamespacedSelector `json:"eventStoreSelector,omitempty"`
 
-	// PrincipalSecretRef is a Secret of the same namespace with the keys username and password that consumers connect with. It is needed
-	// where the ProviderConfig says principals: Provided, and refused otherwise.
+	// PrincipalSecretRef is a Secret of the same namespace with what consumers connect with: the keys username and
+	// password, or tls.crt and tls.key. Where the broker knows the user by another name, as with an API key, the key
+	// principal has it. It is needed where the ProviderConfig says principals: Provided, and refused otherwise.
 	// Default: none. Backends: kafka, pulsar, redis.
 	// +optional
 	PrincipalSecretRef *xpv2.LocalSecretReference `json:"principalSecretRef,omitempty"`

@@ -3,6 +3,7 @@
 package binding
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -41,7 +42,14 @@ type Credentials struct {
 	Managed  bool   // The provider makes the user, and bounds what it may do.
 	Username string // Of a provided user.
 	Password string // Never empty if Managed.
+
+	// Of a provided user. Principal is whom the broker knows it as, where that is not Username: an API key belongs to an
+	// account, a certificate to a name. Certificate and PrivateKey are PEM, for mTLS.
+	Principal, Certificate, PrivateKey string
 }
+
+// User is whom the broker knows a provided user as; empty if the provider makes the user.
+func (c Credentials) User() string { return cmp.Or(c.Principal, c.Username) }
 
 // Issue returns current if it is a password that the broker takes, else a new one. current is empty if there is none.
 type Issue func(current string) (string, error)
@@ -92,18 +100,43 @@ func providedBy(ctx context.Context, r client.Reader, ref *xpv2.SecretReference)
 	if err := r.Get(ctx, types.NamespacedName{Namespace: ref.Namespace, Name: ref.Name}, s); err != nil {
 		return Credentials{}, errors.Wrapf(err, "cannot read Secret %s/%s, which principalSecretRef names", ref.Namespace, ref.Name)
 	}
-	return Credentials{Username: string(s.Data[layout.SecretUsername]), Password: string(s.Data[layout.SecretPassword])}, nil
+	first := func(keys ...string) string {
+		for _, k := range keys {
+			if v := s.Data[k]; len(v) > 0 {
+				return string(v)
+			}
+		}
+		return ""
+	}
+	return Credentials{
+		Username:    first(layout.SecretUsername),
+		Password:    first(layout.SecretPassword),
+		Principal:   first(secretPrincipal),
+		Certificate: first(layout.SecretCertificate, corev1.TLSCertKey),
+		PrivateKey:  first(layout.SecretPrivateKey, corev1.TLSPrivateKeyKey),
+	}, nil
 }
+
+// secretPrincipal is the key of a provided Secret that says whom the broker knows the user as.
+const secretPrincipal = "principal"
 
 // Details are the credentials by the keys of a connection Secret. principal is the managed user's name.
 func (c Credentials) Details(principal string) map[string][]byte {
-	if c.Password == "" {
-		return nil
-	}
 	if !c.Managed {
 		principal = c.Username
 	}
-	return map[string][]byte{layout.SecretUsername: []byte(principal), layout.SecretPassword: []byte(c.Password)}
+	d := map[string][]byte{}
+	for key, value := range map[string]string{
+		layout.SecretUsername:    principal,
+		layout.SecretPassword:    c.Password,
+		layout.SecretCertificate: c.Certificate,
+		layout.SecretPrivateKey:  c.PrivateKey,
+	} {
+		if value != "" {
+			d[key] = []byte(value)
+		}
+	}
+	return d
 }
 
 // Observation describes the user in a status.
@@ -111,8 +144,8 @@ func (c Credentials) Observation(principal plan.Principal, limits string) *v1alp
 	switch {
 	case c.Managed:
 		return &v1alpha1.PrincipalObservation{Name: principal.Name, Managed: ptr.To(true), Isolation: limits}
-	case c.Username != "":
-		return &v1alpha1.PrincipalObservation{Name: c.Username, Managed: ptr.To(false), Isolation: "The user was provided: what it may do is not bounded by this provider"}
+	case c.User() != "":
+		return &v1alpha1.PrincipalObservation{Name: c.User(), Managed: ptr.To(false), Isolation: "The user was provided: what it may do is not bounded by this provider"}
 	default:
 		return &v1alpha1.PrincipalObservation{Managed: ptr.To(false), Isolation: "There is no user: spec.writeConnectionSecretToRef names no Secret to write a password to"}
 	}

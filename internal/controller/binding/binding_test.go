@@ -47,8 +47,9 @@ func TestOf(t *testing.T) {
 	silent := store()
 	silent.Spec.WriteConnectionSecretToReference = nil
 	type want struct {
-		managed, minted, failed bool
-		username, password      string
+		managed, minted, failed  bool
+		username, user, password string
+		certificate              bool
 	}
 	cases := map[string]struct {
 		reason   string
@@ -67,6 +68,14 @@ func TestOf(t *testing.T) {
 			reason: "Somebody else looks after the users.", mg: store(), policy: v1alpha1.PrincipalsProvided, provided: &xpv2.SecretReference{Name: "x"},
 			secret: of("them", map[string]string{"username": "u", "password": "p"}), want: want{username: "u", password: "p"},
 		},
+		"ProvidedAccount": {
+			reason: "Who logs in with an API key is known to the broker by another name.", mg: store(), policy: v1alpha1.PrincipalsProvided, provided: &xpv2.SecretReference{Name: "x"},
+			secret: of("them", map[string]string{"username": "key", "password": "p", "principal": "sa-1"}), want: want{username: "key", user: "sa-1", password: "p"},
+		},
+		"ProvidedCertificate": {
+			reason: "A certificate is all that a user may have.", mg: store(), policy: v1alpha1.PrincipalsProvided, provided: &xpv2.SecretReference{Name: "x"},
+			secret: of("them", map[string]string{"username": "CN=orders", "tls.crt": "c", "tls.key": "k"}), want: want{username: "CN=orders", certificate: true},
+		},
 		"ProvidedMissing": {reason: "The user has to name a Secret.", mg: store(), policy: v1alpha1.PrincipalsProvided, want: want{failed: true}},
 		"ProvidedRefused": {reason: "Naming one where it is not used is a mistake that is said.", mg: store(), provided: &xpv2.SecretReference{Name: "x"}, want: want{failed: true}},
 	}
@@ -79,6 +88,12 @@ func TestOf(t *testing.T) {
 				t.Fatalf("%s\nOf(...): error %v", tc.reason, err)
 			}
 			minted := tc.want.minted && got.Password == "a new one"
+			if tc.want.user == "" {
+				tc.want.user = tc.want.username
+			}
+			if got.User() != tc.want.user || (got.Certificate == "c" && got.PrivateKey == "k") != tc.want.certificate {
+				t.Errorf("%s\nOf(...): user %q, certificate %t", tc.reason, got.User(), got.Certificate != "")
+			}
 			if got.Managed != tc.want.managed || got.Username != tc.want.username || !minted && got.Password != tc.want.password {
 				t.Errorf("%s\nOf(...): managed %t, user %q, password of %d characters", tc.reason, got.Managed, got.Username, len(got.Password))
 			}

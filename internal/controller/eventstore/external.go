@@ -53,7 +53,7 @@ func (e *external[T]) Observe(ctx context.Context, mg T) (runtimemanaged.Externa
 	e.desired = desired(mg, e.owner)
 	e.desired.Settings, e.desired.Invalid = e.broker.StoreSettings(e.desired)
 	if e.credentials != (binding.Credentials{}) {
-		e.desired.Principal = e.broker.StorePrincipal(name, e.credentials.Username, e.credentials.Password)
+		e.desired.Principal = e.broker.StorePrincipal(name, e.credentials.User(), e.credentials.Password)
 	}
 	c, err := e.context(ctx, mg)
 	if err != nil {
@@ -200,7 +200,7 @@ func (e *external[T]) restoreWriters(ctx context.Context, mg T, observed plan.Ob
 		return e.broker.UnfenceStore(ctx, e.desired.Name)
 	}
 	d := e.desired
-	if d.Principal = e.broker.StorePrincipal(d.Name, credentials.Username, credentials.Password); d.Principal == observed.Principal {
+	if d.Principal = e.broker.StorePrincipal(d.Name, credentials.User(), credentials.Password); d.Principal == observed.Principal {
 		return nil
 	}
 	return e.broker.ApplyStore(ctx, backend.StoreChange{

@@ -59,7 +59,7 @@ func (e *external[T]) Observe(ctx context.Context, mg T) (runtimemanaged.Externa
 	e.desired = desired(mg, e.id, e.owner)
 	e.desired.Settings = e.broker.SubscriptionSettings(e.desired)
 	if e.credentials != (binding.Credentials{}) {
-		e.desired.Principal = e.broker.SubscriptionPrincipal(e.id, e.credentials.Username, e.credentials.Password)
+		e.desired.Principal = e.broker.SubscriptionPrincipal(e.id, e.credentials.User(), e.credentials.Password)
 	}
 	if err := e.setContext(ctx, mg); err != nil {
 		return runtimemanaged.ExternalObservation{}, err

@@ -27,13 +27,9 @@ type jvm struct {
 }
 
 func newJVM(classpath, heap, dir string, flags ...string) (jvm, error) {
-	program := "java"
-	if home := os.Getenv("JAVA_HOME"); home != "" {
-		program = filepath.Join(home, "bin", "java")
-	}
-	program, err := exec.LookPath(program)
+	program, err := findJava()
 	if err != nil {
-		return jvm{}, errors.New("java is not installed; on Debian: apt-get install default-jre-headless, or make deps")
+		return jvm{}, err
 	}
 	if err := os.MkdirAll(filepath.Join(dir, "tmp"), 0o755); err != nil {
 		return jvm{}, fmt.Errorf("cannot create folder for temporary files: %w", err)
@@ -43,6 +39,18 @@ func newJVM(classpath, heap, dir string, flags ...string) (jvm, error) {
 		return jvm{}, err
 	}
 	return j, nil
+}
+
+func findJava() (string, error) {
+	program := "java"
+	if home := os.Getenv("JAVA_HOME"); home != "" {
+		program = filepath.Join(home, "bin", "java")
+	}
+	program, err := exec.LookPath(program)
+	if err != nil {
+		return "", errors.New("java is not installed; on Debian: apt-get install default-jre-headless, or make deps")
+	}
+	return program, nil
 }
 
 func (j jvm) logConfig() string { return filepath.Join(j.dir, "log4j2.xml") }
@@ -58,7 +66,7 @@ const log4jConfig = `<Configuration status="ERROR">
 func (j jvm) args(main string, args ...string) []string {
 	return slices.Concat([]string{
 		// A broker that lives for a test is faster with the simple compiler and collector, and takes half the memory.
-		"-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto",
+		"-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC",
 		"-Xms64m", "-Xmx" + j.heap, "-XX:-UsePerfData",
 		"-Djava.net.preferIPv4Stack=true",
 		"-Djava.io.tmpdir=" + filepath.Join(j.dir, "tmp"), // Native libraries, which a kill leaves behind.

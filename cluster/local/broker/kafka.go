@@ -67,6 +67,8 @@ type KafkaOptions struct {
 
 	// Progress is told about a download. Default: standard error.
 	Progress io.Writer
+
+	classes string // A flag of the JVM: see distribution.archived.
 }
 
 // Kafka is a running cluster. Its fields are constant; its methods must not be called concurrently, but for those of
@@ -106,12 +108,17 @@ func StartKafka(ctx context.Context, o KafkaOptions) (*Kafka, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.classes == "" {
+		if o.classes, err = kafkaDistribution.archived(ctx, o.Progress, jars, trainKafka); err != nil {
+			return nil, err
+		}
+	}
 	k, err := newKafka(o)
 	if err != nil {
 		return nil, err
 	}
 	for _, n := range k.Nodes {
-		if n.jvm, err = newJVM(jars, cmp.Or(o.Heap, "256m"), n.dir, k.issuerFlag()); err != nil {
+		if n.jvm, err = newJVM(jars, cmp.Or(o.Heap, "256m"), n.dir, o.classes, k.issuerFlag()); err != nil {
 			return nil, fmt.Errorf("cannot start kafka: %w", err)
 		}
 		if err := n.advertise(o.Advertise); err != nil {
@@ -123,6 +130,14 @@ func StartKafka(ctx context.Context, o KafkaOptions) (*Kafka, error) {
 		return nil, errors.Join(err, k.Kill())
 	}
 	return k, nil
+}
+
+func trainKafka(ctx context.Context, dir, flag string) error {
+	k, err := StartKafka(ctx, KafkaOptions{Dir: dir, classes: flag})
+	if err != nil {
+		return err
+	}
+	return k.Nodes[0].proc.Stop(trainGrace)
 }
 
 // AttachKafka returns the cluster that an earlier StartKafka with the same options, ports and PIDFile has left running: it

@@ -48,6 +48,8 @@ func (n *KafkaNode) config() string {
 		"group.initial.rebalance.delay.ms": "0",
 		// What thousands of idle partitions would else cost, in memory and on disk.
 		"log.cleaner.dedupe.buffer.size": "2000000", "log.segment.bytes": "16777216", "num.network.threads": "1", "num.io.threads": "2",
+		// After a crash, the node may join again when its former self has been given up. Default: 9s.
+		"broker.session.timeout.ms": "5000", "broker.heartbeat.interval.ms": "1000",
 		// Retention that a test shortens takes effect while it waits.
 		"log.retention.check.interval.ms": "5000", "log.initial.task.delay.ms": "1000",
 	}

@@ -53,6 +53,8 @@ type PulsarOptions struct {
 
 	// Progress is told about a download. Default: standard error.
 	Progress io.Writer
+
+	classes string // A flag of the JVM: see distribution.archived.
 }
 
 // Pulsar is a running server: broker, bookie and metadata in one process. Its cluster is called standalone, and there are
@@ -110,12 +112,17 @@ func StartPulsar(ctx context.Context, o PulsarOptions) (*Pulsar, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.classes == "" {
+		if o.classes, err = pulsarDistribution.archived(ctx, o.Progress, jars, trainPulsar); err != nil {
+			return nil, err
+		}
+	}
 	p, err := newPulsar(o)
 	if err != nil {
 		return nil, err
 	}
 	heap := cmp.Or(o.Heap, "256m")
-	if p.jvm, err = newJVM(jars, heap, p.Dir, pulsarFlags(heap)...); err != nil {
+	if p.jvm, err = newJVM(jars, heap, p.Dir, append(pulsarFlags(heap), o.classes)...); err != nil {
 		return nil, fmt.Errorf("cannot start pulsar: %w", err)
 	}
 	if o.Advertise != nil {
@@ -128,6 +135,14 @@ func StartPulsar(ctx context.Context, o PulsarOptions) (*Pulsar, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+func trainPulsar(ctx context.Context, dir, flag string) error {
+	p, err := StartPulsar(ctx, PulsarOptions{Dir: dir, classes: flag})
+	if err != nil {
+		return err
+	}
+	return p.proc.Stop(trainGrace)
 }
 
 // AttachPulsar returns the server that an earlier StartPulsar with the same options, ports and PIDFile has left running: it

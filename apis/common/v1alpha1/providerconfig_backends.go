@@ -1,15 +1,17 @@
 package v1alpha1
 
 // A KafkaMechanism is a way to authenticate to Kafka.
-// +kubebuilder:validation:Enum=SCRAM-SHA-256;SCRAM-SHA-512;PLAIN;OAUTHBEARER;MTLS
+// +kubebuilder:validation:Enum=SCRAM-SHA-256;SCRAM-SHA-512;PLAIN;OAUTHBEARER;AWS_MSK_IAM;MTLS
 type KafkaMechanism string
 
-// The ways to authenticate to Kafka, by the names that SASL gives them; MTLS is by client certificate, without SASL.
+// The ways to authenticate to Kafka, by the names that SASL gives them; AWS_MSK_IAM is as an AWS role, with the provider's
+// own AWS credentials; MTLS is by client certificate, without SASL.
 const (
 	KafkaScramSHA256 KafkaMechanism = "SCRAM-SHA-256"
 	KafkaScramSHA512 KafkaMechanism = "SCRAM-SHA-512"
 	KafkaPlain       KafkaMechanism = "PLAIN"
 	KafkaOAuthBearer KafkaMechanism = "OAUTHBEARER"
+	KafkaAWSMSKIAM   KafkaMechanism = "AWS_MSK_IAM"
 	KafkaMTLS        KafkaMechanism = "MTLS"
 )
 
@@ -42,8 +44,10 @@ type KafkaSettings struct {
 // +kubebuilder:validation:XValidation:rule="!(self.mechanism in ['SCRAM-SHA-256', 'SCRAM-SHA-512', 'PLAIN']) || has(self.username)",message="SCRAM and PLAIN need a user: set username"
 // +kubebuilder:validation:XValidation:rule="!has(self.username) || self.mechanism in ['SCRAM-SHA-256', 'SCRAM-SHA-512', 'PLAIN']",message="username is for SCRAM and PLAIN: remove it"
 // +kubebuilder:validation:XValidation:rule="(self.mechanism == 'OAUTHBEARER') == has(self.oauth)",message="mechanism: OAUTHBEARER and oauth belong together: set both or neither"
+// +kubebuilder:validation:XValidation:rule="(self.mechanism == 'AWS_MSK_IAM') == has(self.aws)",message="mechanism: AWS_MSK_IAM and aws belong together: set both or neither"
 type KafkaAuthentication struct {
-	// Mechanism is SCRAM-SHA-256, SCRAM-SHA-512, PLAIN, OAUTHBEARER, or MTLS (the client certificate alone).
+	// Mechanism is SCRAM-SHA-256, SCRAM-SHA-512, PLAIN, OAUTHBEARER, AWS_MSK_IAM (with the AWS credentials of the
+	// provider's own environment), or MTLS (the client certificate alone).
 	Mechanism KafkaMechanism `json:"mechanism"`
 
 	// Username for SCRAM and PLAIN.
@@ -55,6 +59,25 @@ type KafkaAuthentication struct {
 	// OAuth says where tokens are fetched, for OAUTHBEARER.
 	// +optional
 	OAuth *OAuth `json:"oauth,omitempty"`
+
+	// AWS says which region the cluster is in, and as whom to authenticate, for AWS_MSK_IAM.
+	// +optional
+	AWS *AWS `json:"aws,omitempty"`
+}
+
+// AWS says as whom to authenticate to Amazon MSK. The credentials are those that the provider finds in its environment, such
+// as the role of its service account.
+type AWS struct {
+	// Region that the cluster is in, such as eu-central-1.
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:Pattern=`^[a-z0-9-]+$`
+	Region string `json:"region"`
+
+	// RoleARN is a role to assume. Default: none; the provider's own is used.
+	// +optional
+	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:Pattern=`^arn:[^\s]+$`
+	RoleARN string `json:"roleARN,omitempty"`
 }
 
 // OAuth says where tokens are fetched with the client credentials grant. The client's secret is in spec.credentials.

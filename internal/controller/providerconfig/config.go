@@ -40,8 +40,10 @@ func kafkaConfig(k v1alpha1.KafkaSettings, secret string, tls *connect.TLS) *con
 	c := &connect.Kafka{BootstrapServers: k.BootstrapServers, RegistryTopic: k.RegistryTopic, TLS: tls}
 	if a := k.Authentication; a != nil && a.Mechanism != v1alpha1.KafkaMTLS {
 		c.Mechanism = string(a.Mechanism)
-		c.OAuth = oauth(a.OAuth, secret)
-		if c.OAuth == nil {
+		if a.AWS != nil {
+			c.AWS = &connect.AWS{Region: a.AWS.Region, RoleARN: a.AWS.RoleARN}
+		}
+		if c.OAuth = oauth(a.OAuth, secret); c.OAuth == nil {
 			c.Username, c.Password = a.Username, secret
 		}
 	}

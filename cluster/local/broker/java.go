@@ -1,13 +1,18 @@
 package broker
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
+	"syscall"
 	"time"
+
+	"github.com/crossplane-contrib/provider-eventstore/cluster/local/process"
 )
 
 // javaStartTimeout is how long a broker that runs on Java may take until it answers. A machine that does nothing else takes
@@ -76,3 +81,41 @@ func (j jvm) args(main string, args ...string) []string {
 
 // env holds the class path: as an argument it would make process listings unreadable.
 func (j jvm) env() []string { return []string{"CLASSPATH=" + j.classpath} }
+
+// run starts a main class and returns when it is ready.
+func (j jvm) run(ctx context.Context, spec process.Spec, ready func(context.Context) error, main string, args ...string) (*process.Process, error) {
+	spec.Path, spec.Args, spec.Env, spec.Dir = j.program, j.args(main, args...), j.env(), j.dir
+	p, err := process.Start(spec)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, javaStartTimeout, fmt.Errorf("no answer after %s", javaStartTimeout))
+	defer cancel()
+	if err := p.WaitReady(ctx, ready); err != nil {
+		_ = p.Kill()
+		return nil, fmt.Errorf("%w\n%s", err, exception(spec.LogFile))
+	}
+	return p, nil
+}
+
+// exception returns the last line of a log that says why something was thrown: it ends with a stack trace.
+func exception(log string) string {
+	last := ""
+	for line := range strings.Lines(process.Tail(log, 1000)) {
+		if strings.HasPrefix(line, "Caused by: ") || strings.Contains(line, "Exception: ") && last == "" {
+			last = strings.TrimSpace(line)
+		}
+	}
+	return last
+}
+
+// stopJava stops a process that may be frozen, or was never started.
+func stopJava(p *process.Process) error {
+	if p == nil {
+		return nil
+	}
+	if err := p.Signal(syscall.SIGCONT); err != nil {
+		return err
+	}
+	return p.Stop(javaGrace)
+}

@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
@@ -67,20 +66,13 @@ func (n *KafkaNode) start(ctx context.Context, nodes int) error {
 	if err := n.format(ctx); err != nil {
 		return err
 	}
-	p, err := process.Start(process.Spec{
-		Name: n.name, Path: n.jvm.program, Args: n.jvm.args("kafka.Kafka", n.configFile()), Env: n.jvm.env(), Dir: n.dir,
-		LogFile: n.LogFile, Detached: n.kafka.opts.Detached, PIDFile: n.pidFile, Mark: n.kafka.opts.Mark,
-	})
+	proc, err := n.jvm.run(ctx, process.Spec{
+		Name: n.name, LogFile: n.LogFile, Detached: n.kafka.opts.Detached, PIDFile: n.pidFile, Mark: n.kafka.opts.Mark,
+	}, func(context.Context) error { return n.ping(nodes) }, "kafka.Kafka", n.configFile())
 	if err != nil {
 		return err
 	}
-	n.proc = p
-	ctx, cancel := context.WithTimeoutCause(ctx, javaStartTimeout, fmt.Errorf("no answer after %s", javaStartTimeout))
-	defer cancel()
-	if err := p.WaitReady(ctx, func(context.Context) error { return n.ping(nodes) }); err != nil {
-		_ = p.Kill()
-		return err
-	}
+	n.proc = proc
 	return nil
 }
 
@@ -104,23 +96,9 @@ func (n *KafkaNode) format(ctx context.Context) error {
 	cmd.Env = append(os.Environ(), n.jvm.env()...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = n.dir, log, log
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("cannot format storage of %s: %w: %s", n.name, err, exception(log.Name()))
+		return fmt.Errorf("cannot format storage of %s: %w: %s", n.name, err, exception(log.Name())) // The log as a whole is not fit to be shown.
 	}
 	return os.Remove(args)
-}
-
-// exception returns the line of a log that names what was thrown: nothing around it is fit to be shown.
-func exception(log string) string {
-	b, err := os.ReadFile(log)
-	if err != nil {
-		return err.Error()
-	}
-	for line := range strings.Lines(string(b)) {
-		if strings.Contains(line, "Exception: ") {
-			return strings.TrimSpace(line)
-		}
-	}
-	return log + " says why"
 }
 
 func (n *KafkaNode) formatArgs() string {
@@ -181,15 +159,4 @@ func (n *KafkaNode) Restart(ctx context.Context) error {
 		return err
 	}
 	return n.start(ctx, 1)
-}
-
-// stopJava stops a process that may be frozen, or was never started.
-func stopJava(p *process.Process) error {
-	if p == nil {
-		return nil
-	}
-	if err := p.Signal(syscall.SIGCONT); err != nil {
-		return err
-	}
-	return p.Stop(javaGrace)
 }

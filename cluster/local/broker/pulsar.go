@@ -245,21 +245,13 @@ func (p *Pulsar) start(ctx context.Context) error {
 	if err := writeFile(conf, []byte(p.config())); err != nil {
 		return err
 	}
-	proc, err := process.Start(process.Spec{
-		Name: "pulsar", Path: p.jvm.program, Args: p.jvm.args("org.apache.pulsar.PulsarStandaloneStarter", p.args(conf)...),
-		Env: p.jvm.env(), Dir: p.Dir, LogFile: p.LogFile,
-		Detached: p.opts.Detached, PIDFile: p.opts.PIDFile, Mark: p.opts.Mark,
-	})
+	proc, err := p.jvm.run(ctx, process.Spec{
+		Name: "pulsar", LogFile: p.LogFile, Detached: p.opts.Detached, PIDFile: p.opts.PIDFile, Mark: p.opts.Mark,
+	}, p.Ping, "org.apache.pulsar.PulsarStandaloneStarter", p.args(conf)...)
 	if err != nil {
 		return err
 	}
 	p.proc = proc
-	ctx, cancel := context.WithTimeoutCause(ctx, javaStartTimeout, fmt.Errorf("no answer after %s", javaStartTimeout))
-	defer cancel()
-	if err := proc.WaitReady(ctx, p.Ping); err != nil {
-		_ = proc.Kill()
-		return err
-	}
 	return nil
 }
 

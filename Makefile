@@ -59,6 +59,16 @@ demo: up ## Show the whole path: a claim becomes a store, a service uses it, dri
 down: ## Stop the local control plane.
 	$(LOCAL) down
 
-.PHONY: bench-ready
-bench-ready: up ## Measure how long stores and claims take to become Ready, and a thousand of them.
-	go run ./test/bench
+# Which brokers to measure, and further flags: make bench BACKENDS=redis BENCH="--stores 100 --measures ready,drift"
+BACKENDS ?= redis,kafka,pulsar
+BENCH ?=
+
+.PHONY: bench
+bench: deps ## Measure stores, claims, drift and the steady state on all backends. Takes about half an hour for each.
+	$(LOCAL) up --brokers $(BACKENDS)
+	go run ./test/bench --backends $(BACKENDS) $(BENCH)
+
+.PHONY: bench-scale
+bench-scale: deps ## Measure the steady state of ten thousand stores, on Redis and Kafka.
+	$(LOCAL) up --brokers redis,kafka
+	go run ./test/bench --backends redis,kafka --scale 10000 --output _output/bench/scale.json $(BENCH)

@@ -1,89 +1,137 @@
-// Command bench measures how fast stores and claims become Ready on the local control plane, and how a thousand stores
-// fare. It prints a table, and writes it as JSON.
+// Command bench measures the provider on the local control plane, one backend after the other: how fast stores and claims
+// become Ready, how a thousand stores fare that are applied at once, how soon drift is repaired, and what it costs when
+// nothing happens. It prints one table, and writes it as JSON. See docs/benchmarks.md.
 //
-//	make bench-ready
+//	make bench
 package main
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
-	"strconv"
-	"text/tabwriter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-logr/logr"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/crossplane-contrib/provider-eventstore/cluster/local/process"
+	"github.com/crossplane-contrib/provider-eventstore/cluster/local/stack"
+	"github.com/crossplane-contrib/provider-eventstore/cluster/local/state"
+	"github.com/crossplane-contrib/provider-eventstore/test/bench/plane"
 )
 
-// A measure is one row of the table, and one entry of the JSON.
-type measure struct {
-	Measure string  `json:"measure"`
-	Backend string  `json:"backend"`
-	Value   float64 `json:"value"`
-	Unit    string  `json:"unit"`
-	Goal    string  `json:"goal"` // Empty: reported only.
+// options are the flags.
+type options struct {
+	state    string
+	output   string
+	backends list
+	measures list
+	one      int
+	stores   int
+	changes  int
+	traffic  int
+	window   time.Duration
+	seed     uint64
+	scale    bool
 }
 
+// Names of what can be measured.
+const (
+	measureReady  = "ready"
+	measureMany   = "many"
+	measureDrift  = "drift"
+	measureSteady = "steady"
+)
+
 func main() {
-	kubeconfig := flag.String("kubeconfig", "_output/local/kubeconfig", "the local control plane's")
-	output := flag.String("output", "_output/bench/ready.json", "where the figures go")
-	one := flag.Int("n", 50, "how many stores and claims are made one after the other")
-	many := flag.Int("many", 1000, "how many stores are applied at once; 0 skips that")
+	o := options{backends: list{"redis", "kafka", "pulsar"}, measures: list{measureReady, measureMany, measureDrift, measureSteady}}
+	flag.StringVar(&o.state, "state", "_output/local", "the state folder of the local control plane")
+	flag.StringVar(&o.output, "output", "_output/bench/bench.json", "where the figures go")
+	flag.Var(&o.backends, "backends", "which backends are measured, separated by commas")
+	flag.Var(&o.measures, "measures", "what is measured, separated by commas")
+	flag.IntVar(&o.one, "n", 50, "how many stores, and how many claims, are made one after the other")
+	flag.IntVar(&o.stores, "stores", 1000, "how many stores, each with a subscription, there are for all other measures")
+	flag.IntVar(&o.changes, "changes", 100, "how many changes are made behind the provider's back")
+	flag.IntVar(&o.traffic, "traffic", 100, "how many of the stores are under traffic in the steady state")
+	flag.DurationVar(&o.window, "window", 2*time.Minute, "for how long the steady state is watched")
+	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "what the changes are drawn by")
+	scale := flag.Int("scale", 0, "measure nothing but the steady state, with so many stores of one partition and without snapshots")
 	flag.Parse()
+	ctrllog.SetLogger(logr.Discard()) // What watches have to say ends in an error or is tried again.
+	if *scale > 0 {
+		o.scale, o.stores, o.measures = true, *scale, list{measureSteady}
+	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	measures, err := run(ctx, *kubeconfig, *one, *many)
-	print(measures)
-	if err == nil {
-		err = write(*output, measures)
+	r, err := run(ctx, o)
+	r.print(os.Stdout)
+	if werr := r.write(o.output); werr == nil {
+		fmt.Println("written to", o.output)
+	} else {
+		err = errors.Join(err, werr)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1) //nolint:gocritic // The process ends, and its deferred calls with it.
 	}
-	fmt.Println("written to", *output)
 }
 
-func run(ctx context.Context, kubeconfig string, one, many int) ([]measure, error) {
-	b, err := newBench(ctx, kubeconfig)
+// run measures all backends. What was measured before an error is in the report all the same.
+func run(ctx context.Context, o options) (*report, error) {
+	r := &report{}
+	p, s, err := attach(o.state)
 	if err != nil {
-		return nil, err
+		return r, err
 	}
-	defer b.close()
-	var measures []measure
-	for _, step := range []func(context.Context) ([]measure, error){
-		func(ctx context.Context) ([]measure, error) { return b.floor(ctx, one) },
-		func(ctx context.Context) ([]measure, error) { return b.stores(ctx, one) },
-		func(ctx context.Context) ([]measure, error) { return b.claims(ctx, one) },
-		func(ctx context.Context) ([]measure, error) { return b.many(ctx, many) },
-	} {
-		m, err := step(ctx)
-		measures = append(measures, m...)
-		if err != nil {
-			return measures, err
+	fmt.Fprintf(os.Stderr, "seed %d\n", o.seed)
+	if slices.Contains(o.measures, measureReady) {
+		if err := floor(ctx, p, o, r); err != nil {
+			return r, err
 		}
 	}
-	return measures, nil
+	for _, backend := range o.backends {
+		b, err := newBench(p, s, backend, o, r)
+		if err != nil {
+			return r, err
+		}
+		err = b.run(ctx)
+		if err = errors.Join(err, b.broker.Close()); err != nil {
+			return r, fmt.Errorf("%s: %w", backend, err)
+		}
+	}
+	return r, nil
 }
 
-func print(measures []measure) {
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "MEASURE\tBACKEND\tVALUE\tUNIT\tGOAL")
-	for _, m := range measures {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", m.Measure, m.Backend, strconv.FormatFloat(m.Value, 'f', -1, 64), m.Unit, m.Goal)
-	}
-	_ = w.Flush() // To standard output.
-}
-
-func write(path string, measures []measure) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	b, err := json.MarshalIndent(measures, "", "  ")
+// attach finds the control plane that runs in a state folder.
+func attach(dir string) (*plane.Plane, *stack.Stack, error) {
+	f, err := state.Open(dir)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	return os.WriteFile(path, append(b, '\n'), 0o644)
+	s, err := stack.Attach(f, io.Discard)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot find the control plane (is it up?): %w", err)
+	}
+	p, err := plane.New(plane.Options{
+		Config: s.Config(), Metrics: s.ProviderMetricsURL(),
+		Provider: func() (*process.Process, error) { return s.Process("provider-eventstore") },
+	})
+	return p, s, err
+}
+
+// list is a flag with values that are separated by commas.
+type list []string
+
+func (l *list) String() string { return strings.Join(*l, ",") }
+
+func (l *list) Set(s string) error {
+	*l = strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
+	return nil
 }

@@ -1,0 +1,149 @@
+package plane
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	xpv2 "github.com/crossplane/crossplane/apis/v2/core/v2"
+	corev1 "k8s.io/api/core/v1"
+	kerrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/crossplane-contrib/provider-eventstore/apis/common/v1alpha1"
+	namespacedv1alpha1 "github.com/crossplane-contrib/provider-eventstore/apis/namespaced/v1alpha1"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+)
+
+// A Workspace is a namespace with what is made in it. It may be used concurrently.
+type Workspace struct {
+	*Plane
+
+	Namespace string
+
+	cache cache.Cache
+	stop  context.CancelFunc
+	wg    sync.WaitGroup
+
+	mu      sync.Mutex
+	watches map[schema.GroupVersionKind]*Watch
+}
+
+// Workspace makes a namespace whose name begins with the prefix.
+func (p *Plane) Workspace(ctx context.Context, prefix string) (*Workspace, error) {
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: prefix}}
+	if err := p.Kube.Create(ctx, ns); err != nil {
+		return nil, fmt.Errorf("cannot create a namespace: %w", err)
+	}
+	c, err := cache.New(p.o.Config, cache.Options{
+		Scheme: p.scheme, DefaultNamespaces: map[string]cache.Config{ns.GetName(): {}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	w := &Workspace{Plane: p, Namespace: ns.GetName(), cache: c, watches: map[schema.GroupVersionKind]*Watch{}}
+	ctx, w.stop = context.WithCancel(ctx)
+	w.wg.Go(func() { _ = c.Start(ctx) }) // It ends with ctx, and what it could not do is tried again.
+	return w, nil
+}
+
+// An Option changes a store that is to be made.
+type Option func(*namespacedv1alpha1.EventStore)
+
+// WithPartitions sets the number of partitions. Default: the provider's.
+func WithPartitions(n int32) Option {
+	return func(s *namespacedv1alpha1.EventStore) { s.Spec.ForProvider.Partitions = &n }
+}
+
+// WithSnapshots keeps snapshots, which on Kafka and Pulsar is a second topic.
+func WithSnapshots(enabled bool) Option {
+	return func(s *namespacedv1alpha1.EventStore) {
+		if enabled {
+			s.Spec.ForProvider.Snapshots = &v1alpha1.Snapshots{Enabled: true}
+		}
+	}
+}
+
+// Store returns an EventStore with a user, on the broker of a ClusterProviderConfig. Nothing protects what it holds.
+func (w *Workspace) Store(name, config string, opts ...Option) *namespacedv1alpha1.EventStore {
+	s := &namespacedv1alpha1.EventStore{ObjectMeta: metav1.ObjectMeta{Namespace: w.Namespace, Name: name}}
+	s.Spec.ProviderConfigReference = &xpv2.ProviderConfigReference{Kind: "ClusterProviderConfig", Name: config}
+	s.Spec.WriteConnectionSecretToReference = &xpv2.LocalSecretReference{Name: name}
+	s.Spec.ForProvider.DeletionProtection = v1alpha1.DeletionProtectionNever
+	for _, o := range opts {
+		o(s)
+	}
+	return s
+}
+
+// Subscription returns a Subscription to a store of this workspace, with a user.
+func (w *Workspace) Subscription(name, store, config string) *namespacedv1alpha1.Subscription {
+	s := &namespacedv1alpha1.Subscription{ObjectMeta: metav1.ObjectMeta{Namespace: w.Namespace, Name: name}}
+	s.Spec.ProviderConfigReference = &xpv2.ProviderConfigReference{Kind: "ClusterProviderConfig", Name: config}
+	s.Spec.WriteConnectionSecretToReference = &xpv2.LocalSecretReference{Name: name}
+	s.Spec.ForProvider.EventStoreRef = &xpv2.NamespacedReference{Name: store}
+	return s
+}
+
+// External returns the name that a store of this workspace has on its broker.
+func (w *Workspace) External(store string) string { return w.Namespace + "." + store }
+
+// Secret returns the connection Secret of that name.
+func (w *Workspace) Secret(ctx context.Context, name string) (eventstore.Secret, error) {
+	s := &corev1.Secret{}
+	if err := w.Kube.Get(ctx, client.ObjectKey{Namespace: w.Namespace, Name: name}, s); err != nil {
+		return nil, err
+	}
+	return eventstore.Secret(s.Data), nil
+}
+
+// Clear deletes everything in the workspace, then the namespace, and waits until all of it is gone. Stores go first: a
+// subscription that lags is protected while there is something to read.
+func (w *Workspace) Clear(ctx context.Context, patience time.Duration) error {
+	defer func() { w.stop(); w.wg.Wait() }()
+	for _, kind := range w.kinds() {
+		o := newObject(kind)
+		if err := w.Kube.DeleteAllOf(ctx, o, client.InNamespace(w.Namespace)); err != nil {
+			return fmt.Errorf("cannot delete what is in namespace %s: %w", w.Namespace, err)
+		}
+		watch, err := w.Watch(ctx, kind)
+		if err != nil {
+			return err
+		}
+		if err := Until(ctx, patience, fmt.Sprintf("every %s of namespace %s is gone", kind.Kind, w.Namespace), func(context.Context) (bool, error) {
+			return watch.Len() == 0, nil
+		}); err != nil {
+			return fmt.Errorf("%w: %s", err, watch.Some())
+		}
+	}
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.Namespace}}
+	if err := w.Kube.Delete(ctx, ns); err != nil {
+		return fmt.Errorf("cannot delete namespace %s: %w", w.Namespace, err)
+	}
+	return Until(ctx, patience, fmt.Sprintf("namespace %s is gone", w.Namespace), func(ctx context.Context) (bool, error) {
+		err := w.Kube.Get(ctx, client.ObjectKeyFromObject(ns), ns)
+		return kerrors.IsNotFound(err), client.IgnoreNotFound(err)
+	})
+}
+
+// Kinds of resources.
+var (
+	EventStore   = namespacedv1alpha1.EventStoreGroupVersionKind
+	Subscription = namespacedv1alpha1.SubscriptionGroupVersionKind
+)
+
+// kinds are those that were watched, in the order to delete them: what composes stores, stores, then subscriptions.
+func (w *Workspace) kinds() []schema.GroupVersionKind {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	kinds := slices.DeleteFunc(slices.Collect(maps.Keys(w.watches)), func(k schema.GroupVersionKind) bool {
+		return k == EventStore || k == Subscription
+	})
+	return append(kinds, EventStore, Subscription)
+}

@@ -43,15 +43,6 @@ func (c Config) Digest() string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// OAuth says where tokens are fetched with the client credentials grant (RFC 6749, section 4.4).
-type OAuth struct {
-	TokenURL     string
-	ClientID     string
-	ClientSecret string
-	Scopes       []string
-	Audience     string
-}
-
 // TLS says how a connection is encrypted. The zero value uses the machine's certificate authorities and shows no
 // certificate of its own.
 type TLS struct {

@@ -1,5 +1,19 @@
 package connect
 
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kversion"
+	"github.com/twmb/franz-go/pkg/sasl"
+	"github.com/twmb/franz-go/pkg/sasl/oauth"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
+)
+
 // Kafka says how to reach an Apache Kafka cluster.
 type Kafka struct {
 	BootstrapServers []string // host:port
@@ -21,4 +35,102 @@ type Kafka struct {
 type AWS struct {
 	Region  string
 	RoleARN string // To assume. Empty: none.
+}
+
+// A TokenSource returns a token that is still good. It may be called concurrently.
+type TokenSource func(ctx context.Context) (token string, err error)
+
+// AWSTokens makes the tokens for AWS_MSK_IAM. Package awsiam has one; who does not need it does without the AWS SDK.
+type AWSTokens func(AWS) TokenSource
+
+// Mechanisms of SASL.
+const (
+	KafkaScramSHA256 = "SCRAM-SHA-256"
+	KafkaScramSHA512 = "SCRAM-SHA-512"
+	KafkaPlain       = "PLAIN"
+	KafkaOAuthBearer = "OAUTHBEARER"
+	KafkaAWSMSKIAM   = "AWS_MSK_IAM"
+)
+
+const (
+	// kafkaDialTimeout is for one connection, and kafkaAnswerTimeout for one answer: a broker that hangs is found out, and
+	// its connection given up, well before the caller's patience ends.
+	kafkaDialTimeout   = 5 * time.Second
+	kafkaAnswerTimeout = 8 * time.Second
+)
+
+// Options returns the options of a client that connects when it is first used, and reconnects by itself. aws may be nil
+// where the mechanism is another.
+func (k Kafka) Options(aws AWSTokens) ([]kgo.Opt, error) {
+	if len(k.BootstrapServers) == 0 {
+		return nil, errors.New("cannot connect to Kafka: no bootstrap server is given")
+	}
+	opts := []kgo.Opt{
+		kgo.SeedBrokers(k.BootstrapServers...),
+		kgo.ClientID("eventstore"),
+		kgo.MaxVersions(kafkaVersions()),
+		kgo.DialTimeout(kafkaDialTimeout),
+		kgo.RequestTimeoutOverhead(kafkaAnswerTimeout),
+		kgo.DisableClientMetrics(),
+	}
+	if k.TLS != nil {
+		c, err := k.TLS.Config()
+		if err != nil {
+			return nil, err
+		}
+		opts = append(opts, kgo.DialTLSConfig(c))
+	}
+	m, err := k.mechanism(aws)
+	if err != nil {
+		return nil, err
+	}
+	if m != nil {
+		opts = append(opts, kgo.SASL(m))
+	}
+	return opts, nil
+}
+
+// kafkaVersions are the versions of requests that are used at most. Later ones name topics by ids, which the layout does
+// not know.
+func kafkaVersions() *kversion.Versions {
+	v := kversion.V4_0_0()
+	for key, version := range map[int16]int16{0: 12, 1: 12, 8: 9, 9: 9} { // Produce, Fetch, OffsetCommit, OffsetFetch.
+		v.SetMaxKeyVersion(key, version)
+	}
+	return v
+}
+
+func (k Kafka) mechanism(aws AWSTokens) (sasl.Mechanism, error) {
+	switch k.Mechanism {
+	case "":
+		return nil, nil
+	case KafkaScramSHA256:
+		return scram.Auth{User: k.Username, Pass: k.Password}.AsSha256Mechanism(), nil
+	case KafkaScramSHA512:
+		return scram.Auth{User: k.Username, Pass: k.Password}.AsSha512Mechanism(), nil
+	case KafkaPlain:
+		return plain.Auth{User: k.Username, Pass: k.Password}.AsMechanism(), nil
+	case KafkaOAuthBearer:
+		if k.OAuth == nil {
+			return nil, errors.New("cannot connect to Kafka: OAUTHBEARER needs to know where tokens are fetched")
+		}
+		var ca []byte
+		if k.TLS != nil {
+			ca = k.TLS.CA
+		}
+		return bearer(k.OAuth.tokens(ca)), nil
+	case KafkaAWSMSKIAM:
+		if aws == nil || k.AWS == nil {
+			return nil, errors.New("cannot connect to Kafka: nothing here makes tokens for AWS_MSK_IAM")
+		}
+		return bearer(aws(*k.AWS)), nil
+	}
+	return nil, fmt.Errorf("cannot connect to Kafka: the mechanism %q is not known", k.Mechanism)
+}
+
+func bearer(tokens TokenSource) sasl.Mechanism {
+	return oauth.Oauth(func(ctx context.Context) (oauth.Auth, error) {
+		token, err := tokens(ctx)
+		return oauth.Auth{Token: token}, err
+	})
 }

@@ -30,15 +30,15 @@ const oauthTimeout = 5 * time.Second
 // ErrNoToken means that no token was to be had, so the broker was not even asked.
 var ErrNoToken = errors.New("no token")
 
-// tokens returns a source that keeps a token until shortly before it expires. The authorities that sign the broker's
-// certificate are trusted here too, beside the machine's: both are often behind one company's own.
-func (o OAuth) tokens(broker *tls.Config) TokenSource {
+// tokens returns a source that keeps a token until shortly before it expires. The authorities in ca, which sign the broker's
+// certificate, are trusted here too, beside the machine's: both are often behind one company's own.
+func (o OAuth) tokens(ca []byte) TokenSource {
 	c := clientcredentials.Config{ClientID: o.ClientID, ClientSecret: o.ClientSecret, TokenURL: o.TokenURL, Scopes: o.Scopes}
 	if o.Audience != "" {
 		c.EndpointParams = url.Values{"audience": {o.Audience}}
 	}
 	client := &http.Client{Timeout: oauthTimeout, Transport: &http.Transport{
-		Proxy: http.ProxyFromEnvironment, TLSClientConfig: trusting(broker), DisableKeepAlives: true,
+		Proxy: http.ProxyFromEnvironment, TLSClientConfig: trusting(ca), DisableKeepAlives: true,
 	}}
 	var mu sync.Mutex
 	var current *oauth2.Token
@@ -57,15 +57,17 @@ func (o OAuth) tokens(broker *tls.Config) TokenSource {
 	}
 }
 
-func trusting(broker *tls.Config) *tls.Config {
+// trusting returns settings that trust the machine's authorities, and those in ca.
+func trusting(ca []byte) *tls.Config {
 	c := &tls.Config{MinVersion: tls.VersionTLS12}
-	if broker == nil || broker.RootCAs == nil {
+	if len(ca) == 0 {
 		return c
 	}
-	c.RootCAs, _ = x509.SystemCertPool() // Without one, the broker's authorities are all there are.
-	if c.RootCAs == nil {
-		return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: broker.RootCAs}
+	var err error
+	if c.RootCAs, err = x509.SystemCertPool(); err != nil {
+		c.RootCAs = x509.NewCertPool()
 	}
+	c.RootCAs.AppendCertsFromPEM(ca)
 	return c
 }
 

@@ -13,11 +13,14 @@ const (
 	SecretCertificate = "certificate"  // PEM, the client's own certificate, for mTLS
 	SecretPrivateKey  = "private-key"  // PEM, of SecretCertificate
 
-	SecretEndpoints        = "endpoints"       // host:port, comma-separated
-	SecretTLS              = "tls"             // "true" or "false"
-	SecretRedisMode        = "redis-mode"      // "sentinel": endpoints are the Sentinels; "cluster": some servers of it; absent: one server
-	SecretSentinelMaster   = "sentinel-master" // what the Sentinels call the master
-	SecretSentinelAuth     = "sentinel-auth"   // "true": Sentinels want the user name and password too
+	SecretEndpoints        = "endpoints"         // host:port, comma-separated
+	SecretTLS              = "tls"               // "true" or "false"
+	SecretRedisMode        = "redis-mode"        // "sentinel": endpoints are the Sentinels; "cluster": some servers of it; absent: one server
+	SecretSentinelMaster   = "sentinel-master"   // what the Sentinels call the master
+	SecretSentinelAuth     = "sentinel-auth"     // "true": Sentinels want the user name and password too
+	SecretBootstrap        = "bootstrap-servers" // Kafka, by the name that its own clients give it: as endpoints
+	SecretSecurityProtocol = "security.protocol" // Kafka, likewise: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL
+	SecretSASLMechanism    = "sasl.mechanism"    // Kafka, likewise; absent without SASL
 	SecretStore            = "store"
 	SecretSubscription     = "subscription" // only in a subscription's Secret
 	SecretPartitions       = "partitions"

@@ -1,5 +1,19 @@
 package connect
 
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/apache/pulsar-client-go/pulsar"
+	pulsarlog "github.com/apache/pulsar-client-go/pulsar/log"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
 // Pulsar says how to reach an Apache Pulsar cluster.
 type Pulsar struct {
 	ServiceURL string // pulsar:// or pulsar+ssl://
@@ -15,4 +29,108 @@ type Pulsar struct {
 	// SigningKey is what the broker checks tokens with: a PEM private key, or the bytes of a shared secret. Empty: no
 	// tokens are issued.
 	SigningKey []byte
+
+	// Connections is how many HTTP connections are kept at most. Default: 16.
+	Connections int
+}
+
+// Client returns a client that connects when it is first used, and reconnects by itself. The caller closes it.
+func (p Pulsar) Client() (pulsar.Client, error) {
+	if p.ServiceURL == "" {
+		return nil, errors.New("cannot connect to Pulsar: no service URL is given")
+	}
+	c, err := p.tls()
+	if err != nil {
+		return nil, err
+	}
+	return pulsar.NewClient(pulsar.ClientOptions{
+		URL:               p.ServiceURL,
+		Authentication:    p.authentication(c),
+		TLSConfig:         c,
+		ConnectionTimeout: 5 * time.Second,
+		OperationTimeout:  10 * time.Second,
+		Logger:            pulsarlog.NewLoggerWithSlog(slog.New(slog.NewTextHandler(logWriter{}, &slog.HandlerOptions{Level: slog.LevelWarn}))),
+		// Its metrics are the client's own, and two clients would share them.
+		MetricsRegisterer: prometheus.NewRegistry(),
+	})
+}
+
+// Transport returns what carries requests to the admin API, with the credentials. It keeps its connections, and opens no
+// more than are allowed: further requests wait for one until their context ends.
+func (p Pulsar) Transport() (http.RoundTripper, error) {
+	if p.AdminURL == "" {
+		return nil, errors.New("cannot connect to Pulsar: no admin URL is given")
+	}
+	c, err := p.tls()
+	if err != nil {
+		return nil, err
+	}
+	n := p.Connections
+	if n == 0 {
+		n = 16
+	}
+	t := &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSClientConfig:       c,
+		TLSHandshakeTimeout:   5 * time.Second,
+		MaxConnsPerHost:       n,
+		MaxIdleConnsPerHost:   n,
+		IdleConnTimeout:       90 * time.Second,
+		ResponseHeaderTimeout: 30 * time.Second,
+	}
+	if p.OAuth == nil && p.Token == "" {
+		return t, nil
+	}
+	return &pulsarBearer{tokens: p.tokens(), next: t}, nil
+}
+
+// A pulsarBearer adds a token to every request.
+type pulsarBearer struct {
+	tokens TokenSource
+	next   http.RoundTripper
+}
+
+func (b *pulsarBearer) RoundTrip(r *http.Request) (*http.Response, error) {
+	token, err := b.tokens(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "Bearer "+token)
+	return b.next.RoundTrip(r)
+}
+
+// CloseIdleConnections is called by http.Client.
+func (b *pulsarBearer) CloseIdleConnections() { (&http.Client{Transport: b.next}).CloseIdleConnections() }
+
+// tokens returns a source of tokens; nil if there are none.
+func (p Pulsar) tokens() TokenSource {
+	switch {
+	case p.OAuth != nil && p.TLS != nil:
+		return p.OAuth.tokens(p.TLS.CA)
+	case p.OAuth != nil:
+		return p.OAuth.tokens(nil)
+	case p.Token != "":
+		return func(context.Context) (string, error) { return p.Token, nil }
+	}
+	return nil
+}
+
+func (p Pulsar) tls() (*tls.Config, error) {
+	if p.TLS == nil {
+		return TLS{}.Config()
+	}
+	return p.TLS.Config()
+}
+
+// authentication is by token, else by client certificate, else there is none.
+func (p Pulsar) authentication(c *tls.Config) pulsar.Authentication {
+	if tokens := p.tokens(); tokens != nil {
+		return pulsar.NewAuthenticationTokenFromSupplier(func() (string, error) { return tokens(context.Background()) })
+	}
+	if len(c.Certificates) > 0 {
+		return pulsar.NewAuthenticationFromTLSCertSupplier(func() (*tls.Certificate, error) { return &c.Certificates[0], nil })
+	}
+	return nil
 }

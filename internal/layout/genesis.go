@@ -1,28 +1,16 @@
 package layout
 
-import "strconv"
+// GenesisType is the content type of the first record of every partition on Kafka and Pulsar. The record is no event and has
+// no key; its value is a JSON object of a [Genesis].
+const GenesisType = "application/vnd.eventstore.genesis+json"
 
-// On Kafka and Pulsar the first record of every partition is the genesis record, which the provider writes before a store
-// is Ready. It has no key and no value; its headers (Kafka) or properties (Pulsar) say how the store is laid out. It is no
-// event, and not counted. A sourcing store whose partition begins with anything else has lost its history.
-const (
-	GenesisRecord     = "es_record"     // [GenesisValue]; other records have no such header
-	GenesisStore      = "es_store"      // name of the store
-	GenesisLayout     = "es_layout"     // [Version]
-	GenesisPartitions = "es_partitions" // how many, in decimal
-	GenesisHash       = "es_hash"       // [Hash]
-)
+// ContentType is the header (Kafka) or property (Pulsar) that says what a record's value is.
+const ContentType = "content-type"
 
-// GenesisValue is the value of [GenesisRecord].
-const GenesisValue = "genesis"
-
-// Genesis returns the headers or properties of a store's genesis records.
-func Genesis(store string, partitions int) map[string]string {
-	return map[string]string{
-		GenesisRecord:     GenesisValue,
-		GenesisStore:      store,
-		GenesisLayout:     strconv.Itoa(Version),
-		GenesisPartitions: strconv.Itoa(partitions),
-		GenesisHash:       Hash,
-	}
+// A Genesis says how a store is laid out. Whoever opens the store reads it, and refuses what it does not know, or what is
+// not as its Secret says; if the first record of a sourcing store is no genesis, its history is lost.
+type Genesis struct {
+	Layout     int    `json:"layout"`     // [Version] that the store was created with
+	Partitions int    `json:"partitions"` // of the topic when it was created; any more of them are not used
+	Hash       string `json:"hash"`       // [Hash]
 }

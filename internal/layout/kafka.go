@@ -16,17 +16,11 @@ func KafkaDeadLetters(store, subscription string) string { return store + "." + 
 // KafkaGroup is the consumer group of a subscription.
 func KafkaGroup(store, subscription string) string { return store + "." + subscription }
 
-// KafkaGenesisType is the content type of the first record of every partition of [KafkaEvents]. The record is no event, and
-// its value is a JSON object of a [KafkaGenesis].
-const KafkaGenesisType = "application/vnd.eventstore.genesis+json"
+// The genesis record is the same as on Pulsar.
+const KafkaGenesisType = GenesisType
 
-// A KafkaGenesis says how a store is laid out. Whoever opens the store reads it, and refuses what it does not know, or what
-// is not as its Secret says; if the first record of a sourcing store is no genesis, its history is lost.
-type KafkaGenesis struct {
-	Layout     int    `json:"layout"`     // [Version] that the store was created with
-	Partitions int    `json:"partitions"` // of the topic when it was created; any more of them are not used
-	Hash       string `json:"hash"`       // [Hash]
-}
+// A KafkaGenesis is a [Genesis].
+type KafkaGenesis = Genesis
 
 // Keys of records in the registry topic, which has the markers of all stores and subscriptions of a cluster. The values
 // are the provider's own; docs/layout.md says when a record counts.

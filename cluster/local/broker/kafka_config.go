@@ -148,14 +148,17 @@ func (k *Kafka) replication() map[string]string {
 // tieredStorage is the implementation of Kafka's own tests, with a folder that all nodes share.
 func (n *KafkaNode) tieredStorage() map[string]string {
 	const manager = "org.apache.kafka.server.log.remote.storage."
+	const client = "rlmm.config.remote.log.metadata.common.client." // Not of the inter-broker settings, though its listener is theirs.
 	replicas := strconv.Itoa(min(len(n.kafka.Nodes), 3))
 	return map[string]string{
-		"remote.log.storage.system.enable":                         "true",
-		"remote.log.storage.manager.class.name":                    manager + "LocalTieredStorage",
-		"remote.log.storage.manager.impl.prefix":                   "rsm.config.",
-		"rsm.config.dir":                                           filepath.Join(n.kafka.Dir, "remote"),
-		"remote.log.metadata.manager.listener.name":                "INTERNAL",
-		"remote.log.metadata.manager.impl.prefix":                  "rlmm.config.",
+		"remote.log.storage.system.enable":          "true",
+		"remote.log.storage.manager.class.name":     manager + "LocalTieredStorage",
+		"remote.log.storage.manager.impl.prefix":    "rsm.config.",
+		"rsm.config.dir":                            filepath.Join(n.kafka.Dir, "remote"),
+		"remote.log.metadata.manager.listener.name": "INTERNAL",
+		"remote.log.metadata.manager.impl.prefix":   "rlmm.config.",
+		client + "security.protocol":                "SASL_PLAINTEXT", client + "sasl.mechanism": "PLAIN",
+		client + "sasl.jaas.config":                                n.kafka.plainModule(),
 		"rlmm.config.remote.log.metadata.topic.num.partitions":     "1",
 		"rlmm.config.remote.log.metadata.topic.replication.factor": replicas,
 	}

@@ -50,6 +50,8 @@ func (p *Pulsar) client(t *testing.T, url string, auth pulsar.Authentication) pu
 	return c
 }
 
+func (p *Pulsar) asAdmin() pulsar.Authentication { return pulsar.NewAuthenticationToken(p.AdminToken) }
+
 // roundTrip sends a message to a topic of public/default and reads it back.
 func roundTrip(t *testing.T, c pulsar.Client, topic string) {
 	t.Helper()
@@ -126,7 +128,7 @@ func TestPulsar(t *testing.T) {
 
 func (p *Pulsar) testAdministrator(t *testing.T) {
 	topic := p.topic(t, "admin")
-	token := pulsar.NewAuthenticationToken(p.AdminToken)
+	token := p.asAdmin()
 	t.Run("Token", func(t *testing.T) { roundTrip(t, p.client(t, p.ServiceURL, token), topic) })
 	t.Run("TokenOverTLS", func(t *testing.T) { roundTrip(t, p.client(t, p.TLSServiceURL, token), topic) })
 	t.Run("ClientCertificate", func(t *testing.T) {
@@ -175,7 +177,7 @@ func (p *Pulsar) testRoles(t *testing.T) {
 func (p *Pulsar) testRestart(t *testing.T) {
 	for name, end := range map[string]func() error{"Stop": p.Stop, "Kill": p.Kill} {
 		t.Run(name, func(t *testing.T) {
-			topic, token := p.topic(t, "before-"+name), pulsar.NewAuthenticationToken(p.AdminToken)
+			topic, token := p.topic(t, "before-"+name), p.asAdmin()
 			send(t, p.client(t, p.ServiceURL, token), topic)
 			if err := errors.Join(end(), end()); err != nil {
 				t.Fatal(err)
@@ -209,7 +211,7 @@ func (p *Pulsar) testPause(t *testing.T) {
 }
 
 func (p *Pulsar) testUsedFolder(t *testing.T) {
-	topic, token := p.topic(t, "kept"), pulsar.NewAuthenticationToken(p.AdminToken)
+	topic, token := p.topic(t, "kept"), p.asAdmin()
 	send(t, p.client(t, p.ServiceURL, token), topic)
 	if err := errors.Join(p.Pause(), p.Stop()); err != nil { // Stop wakes what is frozen.
 		t.Fatal(err)
@@ -248,5 +250,40 @@ func TestPulsarSaysWhyItDoesNotStart(t *testing.T) {
 	_, err := StartPulsar(t.Context(), PulsarOptions{Dir: t.TempDir(), Config: map[string]string{"authorizationProvider": "no.such.Class"}})
 	if err == nil || !strings.Contains(err.Error(), "no.such.Class") {
 		t.Errorf("StartPulsar: %v, want the line that names the class", err)
+	}
+}
+
+func TestPulsarBehindAProxy(t *testing.T) {
+	t.Parallel()
+	var proxy *Proxy
+	p := startPulsar(t, PulsarOptions{Advertise: func(addr string) (_ string, err error) {
+		if proxy, err = NewProxy(addr); err != nil {
+			return "", err
+		}
+		t.Cleanup(func() { _ = proxy.Close() })
+		return proxy.Addr, nil
+	}})
+	topic := p.topic(t, "proxied")
+	before := proxy.Accepted()
+	// The first connection looks the topic up, and the second, if the answer named another address, would go there.
+	roundTrip(t, p.client(t, p.ServiceURL, p.asAdmin()), topic)
+	if proxy.Accepted() == before {
+		t.Error("the client went around the proxy")
+	}
+	if err := proxy.Set(Refuse); err != nil {
+		t.Fatal(err)
+	}
+	c, err := pulsar.NewClient(pulsar.ClientOptions{
+		URL: p.ServiceURL, Authentication: p.asAdmin(), OperationTimeout: time.Second, Logger: pulsarlog.DefaultNopLogger(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	if _, err := c.TopicPartitions(topic); err == nil {
+		t.Error("a client reached the broker, though its proxy refuses")
+	}
+	if err := p.Ping(t.Context()); err != nil {
+		t.Errorf("Ping: %v, want it to go around the proxy", err)
 	}
 }

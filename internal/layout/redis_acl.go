@@ -9,6 +9,8 @@ package layout
 //	es:{<store>:<p>}:index/…     append   ZADD, within the script that appends
 //	es:{<store>:<p>}:snapshot/…  replace  HSET, within the script that saves
 //
+// On a cluster, clients ask who has a key.
+//
 // A command inside a script is checked like one outside, so EVAL widens nothing. Redis cannot refuse an option of a
 // command: XADD has MAXLEN, so an application that means to can shorten its own store. Opening it then reports that.
 func RedisStoreACL(store string) []string {
@@ -20,6 +22,7 @@ func RedisStoreACL(store string) []string {
 		"+zadd", "+zrange", "+zscore", "+zcard",
 		"+hset", "+hget", "+hmget", "+hgetall",
 		"+eval", "+evalsha", "+script|load",
+		"+cluster|slots", "+cluster|shards", "+cluster|nodes", "+asking",
 	)
 }
 
@@ -46,6 +49,7 @@ func RedisSubscriptionACL(store, subscription string) []string {
 		"+xreadgroup", "+xack", "+xpending",
 		"+zrange", "+zscore", "+zcard",
 		"+hget", "+hmget", "+hgetall", "+script|load",
+		"+cluster|slots", "+cluster|shards", "+cluster|nodes", "+asking",
 		"(%RW~"+own+":dlq +xadd +xrange +xrevrange +xread +xlen +xinfo|stream)",
 		"(%RW~"+own+":lease %RW~"+own+":retries +hset +hget +hmget +hgetall +hdel +hincrby)",
 		// EVAL must be allowed for all keys of a script at once, and its commands then one by one by the rules above.
@@ -64,3 +68,12 @@ func redisNothing() []string {
 // redisPartitions matches what the keys of every partition begin with. The star cannot reach into another store, as no
 // name has a colon or a brace, nor into another subscription, as no stream's name has a brace (see docs/layout.md).
 func redisPartitions(store string) string { return "es:{" + store + ":*}:" }
+
+// RedisSentinelACL returns the rules for the same users on Sentinels that want a password: what a client needs to find the
+// master, and to hear of another one.
+func RedisSentinelACL() []string {
+	return append(redisNothing(),
+		"&*", "+hello", "+auth", "+ping", "+subscribe", "+psubscribe", "+unsubscribe", "+punsubscribe",
+		"+sentinel|get-master-addr-by-name", "+sentinel|master", "+sentinel|replicas", "+sentinel|sentinels",
+	)
+}

@@ -1,31 +1,30 @@
-// Package redis administers stores and subscriptions on a Redis server: the keys of [layout], the users that may touch
-// them, and what Redis does not do by itself, such as retention. It implements [backend.Backend], which [New] returns.
+// Package redis administers stores and subscriptions on Redis: the keys of [layout], the users that may touch them, and
+// what Redis does not do by itself, such as retention. It implements [backend.Backend], which [New] returns.
 //
 // Redis has no settings for a stream, so a hash beside the streams, the marker, holds them together with the owner.
 // What belongs to one marker or to one partition changes in one Lua script, atomically.
+//
+// # Several servers
+//
+// A [topology] says which servers there are: one; a master with its replicas, as Sentinels see them; or those of a cluster.
+// Commands with a key go to the master that has it. Users are on every server, because Redis replicates none and no cluster
+// shares them: they are written to each, and read back from each, so that one that is missing or different anywhere is
+// drift. A server that does not answer is left out, and named by Health. When it is back, its users are repaired.
 //
 // # Round trips
 //
 // Commands go out in pipelines of up to [resourcesPerPipeline] resources. Reading n stores takes two round trips for each
 // such chunk, and a third if some have data but no marker; reading subscriptions takes two. Beyond [usersPerRead] there is
 // one more. Writing takes as many as a plan has kinds of changes: four to six for each chunk, whatever the number of stores
-// or partitions.
+// or partitions. With several servers that is as many for each, at the same time.
 package redis
 
 import (
-	"context"
-	"fmt"
 	"iter"
-	"net"
-	"slices"
-	"strconv"
 	"sync/atomic"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
 	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
-	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
 const (
@@ -42,10 +41,10 @@ var (
 	_ backend.Maintainer = &Backend{}
 )
 
-// A Backend administers one Redis server. It may be used concurrently.
+// A Backend administers one Redis: a server, those that Sentinels watch, or a cluster. It may be used concurrently.
 type Backend struct {
 	config  connect.Redis
-	client  redis.UniversalClient
+	fleet   *fleet
 	observe func(kind string, commands int)
 
 	// unsaved means that users changed since they were last written to the server's ACL file.
@@ -67,14 +66,11 @@ func WithObserver(f func(kind string, commands int)) Option {
 
 // New returns a backend for the server. It connects when it is first used.
 func New(c connect.Redis, opts ...Option) (*Backend, error) {
-	if c.Mode != "" {
-		return nil, fmt.Errorf("cannot administer Redis in mode %s yet: use one server", c.Mode)
-	}
-	client, err := c.Client()
+	f, err := newFleet(c)
 	if err != nil {
 		return nil, err
 	}
-	b := &Backend{config: c, client: client, observe: func(string, int) {}}
+	b := &Backend{config: c, fleet: f, observe: func(string, int) {}}
 	for _, o := range opts {
 		o(b)
 	}
@@ -82,51 +78,7 @@ func New(c connect.Redis, opts ...Option) (*Backend, error) {
 }
 
 // Close closes the connections.
-func (b *Backend) Close() error { return b.client.Close() }
-
-// Connection returns how to reach the server. The provider's own client certificate is not part of it.
-func (b *Backend) Connection() map[string][]byte {
-	host, port, err := net.SplitHostPort(b.config.Address())
-	if err != nil {
-		host, port = b.config.Address(), "6379"
-	}
-	scheme := "redis"
-	if b.config.TLS != nil {
-		scheme = "rediss"
-	}
-	c := map[string][]byte{
-		layout.SecretType:      []byte(layout.SecretTypeEventStore),
-		layout.SecretProvider:  []byte(name),
-		layout.SecretHost:      []byte(host),
-		layout.SecretPort:      []byte(port),
-		layout.SecretURI:       []byte(scheme + "://" + net.JoinHostPort(host, port)),
-		layout.SecretEndpoints: []byte(b.config.Address()),
-		layout.SecretTLS:       []byte(strconv.FormatBool(b.config.TLS != nil)),
-	}
-	if b.config.TLS != nil && len(b.config.TLS.CA) > 0 {
-		c[layout.SecretCA] = b.config.TLS.CA
-	}
-	return c
-}
-
-// send makes one round trip with the commands that queue adds, if any. Each command has its own error afterwards, that of
-// the connection included.
-func (b *Backend) send(ctx context.Context, kind string, queue func(p redis.Pipeliner)) {
-	p := b.client.Pipeline()
-	queue(p)
-	if p.Len() == 0 {
-		return
-	}
-	b.observe(kind, p.Len())
-	cmds, err := p.Exec(ctx)
-	if err == nil || slices.ContainsFunc(cmds, func(c redis.Cmder) bool { return c.Err() != nil }) {
-		return
-	}
-	// go-redis v9.23 leaves the commands as if they had succeeded if there was no connection for them.
-	for _, c := range cmds {
-		c.SetErr(err)
-	}
-}
+func (b *Backend) Close() error { return b.fleet.close() }
 
 // chunks yields the bounds of chunks of n resources.
 func chunks(n int) iter.Seq2[int, int] {

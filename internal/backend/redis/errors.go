@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
 )
 
 // A reachError says in one sentence why the server cannot be used. The text is the same while the problem is the same:
@@ -61,17 +62,29 @@ func (b *Backend) explain(err error) error {
 	if _, ok := errors.AsType[dataError](err); ok {
 		return err
 	}
-	if _, ok := errors.AsType[redis.Error](err); ok {
-		return b.explainReply(err)
+	address := b.config.Address()
+	if at, ok := errors.AsType[nodeError](err); ok {
+		address, err = at.address, at.error
 	}
-	return &reachError{address: b.config.Address(), text: b.explainTransport(err), cause: err}
+	if _, ok := errors.AsType[redis.Error](err); ok {
+		return b.explainReply(address, err)
+	}
+	return &reachError{address: address, text: b.explainTransport(err), cause: err}
+}
+
+// reason says why a server cannot be reached, without naming it.
+func (b *Backend) reason(err error) string {
+	if known, ok := errors.AsType[*reachError](b.explain(err)); ok {
+		return known.text
+	}
+	return b.explain(err).Error()
 }
 
 // explainReply explains what the server answered.
-func (b *Backend) explainReply(err error) error {
+func (b *Backend) explainReply(address string, err error) error {
 	text := err.Error()
 	reach := func(format string, args ...any) error {
-		return &reachError{address: b.config.Address(), text: fmt.Sprintf(format, args...), cause: err}
+		return &reachError{address: address, text: fmt.Sprintf(format, args...), cause: err}
 	}
 	code, _, _ := strings.Cut(text, " ")
 	switch code {
@@ -79,23 +92,37 @@ func (b *Backend) explainReply(err error) error {
 		return reach("the server refuses the user name or the password: correct the credentials")
 	case "NOPERM":
 		return reach("the user of the ProviderConfig lacks the right to %s: give it to the user with ACL SETUSER", missingRight(text))
-	case "READONLY":
-		return reach("the server is a replica and takes no writes: use the address of the primary")
+	case "READONLY", "MASTERDOWN":
+		return reach("%s", b.explainReplica(code))
 	case "LOADING":
 		return reach("the server is still loading its data: it is tried again")
-	case "MASTERDOWN":
-		return reach("the server is a replica that has lost its primary: use the address of the primary")
 	case "OOM":
 		return reach("the server has reached maxmemory and takes no writes: give it more memory, or delete data")
 	case "MISCONF":
 		return reach("the server cannot persist and takes no writes: look at the server's log, and at its disk")
-	case "CLUSTERDOWN", "MOVED", "CROSSSLOT":
-		return reach("the server is part of a Redis Cluster, which is not supported: use a standalone server")
+	case "CLUSTERDOWN":
+		return reach("the cluster is down, because slots have no server: look at CLUSTER NODES")
+	case "MOVED", "ASK", "TRYAGAIN", "CROSSSLOT":
+		if b.config.Mode == connect.RedisCluster {
+			return reach("the slots of the cluster are moving: it is tried again")
+		}
+		return reach("the server is part of a Redis Cluster: set redis.mode to Cluster")
 	}
 	if strings.Contains(text, "The user executing the script can't") {
 		return reach("the user of the ProviderConfig lacks the right to a command or key that the provider's scripts use: give it +@stream +@hash +@keyspace +@read and ~es:* with ACL SETUSER")
 	}
 	return &replyError{text: redact(text), cause: err}
+}
+
+func (b *Backend) explainReplica(code string) string {
+	switch {
+	case b.config.Mode != "":
+		return "the server is not the master any more: it is tried again with the new one"
+	case code == "READONLY":
+		return "the server is a replica and takes no writes: use the address of the primary"
+	default:
+		return "the server is a replica that has lost its primary: use the address of the primary"
+	}
 }
 
 // A replyError is an answer of the server that concerns one resource.

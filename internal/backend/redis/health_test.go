@@ -74,8 +74,11 @@ func TestHealthSaysWhatIsWrong(t *testing.T) {
 		},
 		"UnknownAuthority": {
 			reason: "The CA is missing.",
-			config: func(c connect.Redis) connect.Redis { c.Addresses, c.TLS = []string{f.TLSAddr}, &connect.TLS{}; return c },
-			want:   "cannot reach Redis at " + f.TLSAddr + ": TLS failed: the server's certificate is signed by an unknown authority: set the CA that signed it",
+			config: func(c connect.Redis) connect.Redis {
+				c.Addresses, c.TLS = []string{f.TLSAddr}, &connect.TLS{}
+				return c
+			},
+			want: "cannot reach Redis at " + f.TLSAddr + ": TLS failed: the server's certificate is signed by an unknown authority: set the CA that signed it",
 		},
 		"OtherName": {
 			reason: "The certificate is another host's.",
@@ -200,7 +203,7 @@ func TestUsable(t *testing.T) {
 		"Cluster": {reason: "Keys of one store would be on several servers.", fields: map[string]string{"redis_version": "7.2.0", "redis_mode": "cluster"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if err := b.usable(server{fields: tc.fields}); (err == nil) != tc.want {
+			if err := b.usable(server{fields: tc.fields}, true); (err == nil) != tc.want {
 				t.Errorf("%s\nusable: %v, want usable: %t", tc.reason, err, tc.want)
 			}
 		})

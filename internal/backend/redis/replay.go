@@ -16,14 +16,12 @@ import (
 func (b *Backend) replay(ctx context.Context, changes []backend.SubscriptionChange, errs []error) {
 	places := b.places(ctx, changes, errs)
 	places = b.notePlaces(ctx, changes, places, errs)
-	b.each(ctx, "ApplySubscriptions", moveScript, errs, func(i int) (keys []string, args []any) {
-		d := changes[i].Desired
-		args = []any{d.Name}
+	b.eachPart(ctx, "ApplySubscriptions", moveScript, errs, func(i int) ([]any, []part) {
+		d, parts := changes[i].Desired, make([]part, len(places[i]))
 		for p, id := range places[i] {
-			keys = append(keys, layout.RedisEvents(d.Store, p), layout.RedisRetries(d.Store, p, d.Name))
-			args = append(args, id)
+			parts[p] = part{keys: []string{layout.RedisEvents(d.Store, p), layout.RedisRetries(d.Store, p, d.Name)}, args: []any{id}}
 		}
-		return keys, args
+		return []any{d.Name}, parts
 	})
 	b.setSubscriptions(ctx, changes, errs, func(c backend.SubscriptionChange) []string {
 		if has(c.Changes, plan.FieldReplay) {
@@ -55,11 +53,11 @@ func (b *Backend) places(ctx context.Context, changes []backend.SubscriptionChan
 
 // ends returns the last ids of all partitions of the subscriptions that are to be replayed from the latest record.
 func (b *Backend) ends(ctx context.Context, changes []backend.SubscriptionChange, errs []error) [][]any {
-	replies, last := make([]*redis.Cmd, len(changes)), lastScript.batch()
-	b.send(ctx, "ApplySubscriptions", func(p redis.Pipeliner) {
+	replies := make([]spread, len(changes))
+	b.send(ctx, "ApplySubscriptions", func(t *trip) {
 		for i, c := range changes {
 			if errs[i] == nil && has(c.Changes, plan.FieldReplay) && c.Desired.Replay.From.Latest {
-				replies[i] = last.read(ctx, p, eventKeys(c.Desired.Store, c.Observed.Partitions))
+				replies[i] = t.lookOver(lastScript, eventParts(c.Desired.Store, c.Observed.Partitions))
 			}
 		}
 	})
@@ -69,7 +67,7 @@ func (b *Backend) ends(ctx context.Context, changes []backend.SubscriptionChange
 			continue
 		}
 		var err error
-		if ends[i], err = r.Slice(); err != nil {
+		if ends[i], err = r.slice(); err != nil {
 			errs[i] = b.explain(err)
 		}
 	}
@@ -79,12 +77,12 @@ func (b *Backend) ends(ctx context.Context, changes []backend.SubscriptionChange
 // notePlaces writes down where replays go, and returns where they really go: where an interrupted one went, and nowhere
 // if that replay was done.
 func (b *Backend) notePlaces(ctx context.Context, changes []backend.SubscriptionChange, places [][]string, errs []error) [][]string {
-	replies, note := make([]*redis.Cmd, len(changes)), replayScript.batch()
-	b.send(ctx, "ApplySubscriptions", func(p redis.Pipeliner) {
+	replies := make([]*redis.Cmd, len(changes))
+	b.send(ctx, "ApplySubscriptions", func(t *trip) {
 		for i, c := range changes {
 			if errs[i] == nil && len(places[i]) > 0 {
 				d := c.Desired
-				replies[i] = note.run(ctx, p, []string{layout.RedisSubscriptionMarker(d.Store, d.Name)}, ownedArgs(d.Owner,
+				replies[i] = t.run(replayScript, []string{layout.RedisSubscriptionMarker(d.Store, d.Name)}, ownedArgs(d.Owner,
 					d.Replay.ID, strings.Join(places[i], ","), fieldReplay, fieldReplayPending, fieldReplayPlaces)...)
 			}
 		}

@@ -61,17 +61,17 @@ func failure(errs []error) *string {
 }
 
 func (b *Backend) maintain(ctx context.Context, names []string, until time.Time) []error {
-	var clock *redis.TimeCmd
+	var clocks replies
 	markers, members := make([]*redis.MapStringStringCmd, len(names)), make([]*redis.StringSliceCmd, len(names))
-	b.send(ctx, "Maintain", func(p redis.Pipeliner) {
-		clock = p.Time(ctx)
+	b.send(ctx, "Maintain", func(t *trip) {
+		clocks = t.masters("TIME")
 		for i, n := range names {
 			if layout.ValidateStore(n) == nil {
-				markers[i], members[i] = p.HGetAll(ctx, layout.RedisMarker(n)), p.SMembers(ctx, layout.RedisSubscriptions(n))
+				markers[i], members[i] = t.HGetAll(ctx, layout.RedisMarker(n)), t.SMembers(ctx, layout.RedisSubscriptions(n))
 			}
 		}
 	})
-	now, err := clock.Result()
+	now, err := earliest(clocks)
 	if err != nil {
 		return []error{b.explain(err)}
 	}
@@ -96,6 +96,23 @@ func (b *Backend) maintain(ctx context.Context, names []string, until time.Time)
 	return append(errs, b.trimByBytes(ctx, now, logs, until)...)
 }
 
+// earliest returns the time of the server whose clock is the last: by it, no other's entries are older than they are.
+func earliest(clocks replies) (now time.Time, err error) {
+	some, err := clocks.answered()
+	for _, c := range some {
+		parts, err := c.StringSlice()
+		if err != nil || len(parts) != 2 {
+			return now, cmpErr(err, errors.New("the server answered TIME out of shape"))
+		}
+		seconds, _ := strconv.ParseInt(parts[0], 10, 64)
+		micros, _ := strconv.ParseInt(parts[1], 10, 64)
+		if t := time.Unix(seconds, 1000*micros); now.IsZero() || t.Before(now) {
+			now = t
+		}
+	}
+	return now, err
+}
+
 // retained is what is to be trimmed of one store.
 type retained struct {
 	store         string
@@ -116,20 +133,20 @@ func keeps(o plan.ObservedStore) plan.Retention {
 // anybody reading what goes.
 func (b *Backend) trimByTime(ctx context.Context, now time.Time, stores []retained) (errs []error) {
 	dead := map[string]*redis.StringCmd{}
-	b.send(ctx, "Maintain", func(p redis.Pipeliner) {
+	b.send(ctx, "Maintain", func(t *trip) {
 		for _, s := range stores {
 			for _, sub := range s.subscriptions {
 				key := layout.RedisSubscriptionMarker(s.store, sub)
-				dead[key] = p.HGet(ctx, key, fieldDeadLetterRetention)
+				dead[key] = t.HGet(ctx, key, fieldDeadLetterRetention)
 			}
 		}
 	})
 	trimmed := map[string]*redis.IntCmd{}
-	b.send(ctx, "Maintain", func(p redis.Pipeliner) {
+	b.send(ctx, "Maintain", func(t *trip) {
 		trim := func(key string, kept time.Duration) {
 			if kept > 0 {
 				oldest := strconv.FormatInt(now.Add(-kept).UnixMilli(), 10)
-				trimmed[key] = p.XTrimMinIDApprox(ctx, key, oldest, trimmedEntries)
+				trimmed[key] = t.XTrimMinIDApprox(ctx, key, oldest, trimmedEntries)
 			}
 		}
 		for _, s := range stores {

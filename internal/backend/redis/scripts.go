@@ -1,10 +1,10 @@
 package redis
 
 import (
-	"context"
 	"crypto/sha1" //nolint:gosec // How Redis names scripts.
 	_ "embed"
 	"encoding/hex"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -49,6 +49,8 @@ var (
 	lengthsBody string
 	//go:embed lua/tally.lua
 	tallyBody string
+	//go:embed lua/leave.lua
+	leaveBody string
 
 	claimScript   = newScript(claimBody)
 	setScript     = newScript(setBody)
@@ -65,30 +67,54 @@ var (
 	finishScript  = newScript(finishBody)
 	lengthsScript = newScript(lengthsBody)
 	tallyScript   = newScript(tallyBody)
+	leaveScript   = newScript(leaveBody)
 )
 
-// A batch runs one script several times in a pipeline. The script is loaded before the first run and not assumed to be
-// there: a restart, a failover and SCRIPT FLUSH forget it, and loading it costs no round trip of its own.
-type batch struct {
-	script script
-	loaded bool
-}
-
-func (s script) batch() *batch { return &batch{script: s} }
-
-func (r *batch) load(ctx context.Context, p redis.Pipeliner) {
-	if !r.loaded {
-		p.ScriptLoad(ctx, r.script.body)
-		r.loaded = true
+// scripts are the bodies of all scripts by their digests.
+var scripts = func() map[string]string { //nolint:gochecknoglobals // It never changes.
+	all := map[string]string{}
+	for _, s := range []script{
+		claimScript, setScript, eventsScript, createScript, groupsScript, groupScript, lastScript, replayScript, moveScript,
+		dropScript, doomScript, unlinkScript, finishScript, lengthsScript, tallyScript, leaveScript,
+	} {
+		all[s.sha] = s.body
 	}
+	return all
+}()
+
+func isScript(c redis.Cmder) bool { return strings.HasPrefix(c.Name(), "eval") }
+
+// digestOf returns the digest of the script that a command runs by it, if it is one that does.
+func digestOf(c redis.Cmder) string {
+	if !strings.HasPrefix(c.Name(), "evalsha") {
+		return ""
+	}
+	sha, _ := c.Args()[1].(string)
+	return sha
 }
 
-func (r *batch) run(ctx context.Context, p redis.Pipeliner, keys []string, args ...any) *redis.Cmd {
-	r.load(ctx, p)
-	return p.EvalSha(ctx, r.script.sha, keys, args...)
+// run runs a script on the server that has its keys. A script is brought along and not assumed to be there, because a
+// restart, a failover and SCRIPT FLUSH forget it.
+func (t *trip) run(s script, keys []string, args ...any) *redis.Cmd {
+	if t.brings(s) {
+		return t.Eval(t.ctx, s.body, keys, args...)
+	}
+	return t.EvalSha(t.ctx, s.sha, keys, args...)
 }
 
-func (r *batch) read(ctx context.Context, p redis.Pipeliner, keys []string, args ...any) *redis.Cmd {
-	r.load(ctx, p)
-	return p.EvalShaRO(ctx, r.script.sha, keys, args...)
+// look runs a script that writes nothing, in the way of run.
+func (t *trip) look(s script, keys []string, args ...any) *redis.Cmd {
+	if t.brings(s) {
+		return t.EvalRO(t.ctx, s.body, keys, args...)
+	}
+	return t.EvalShaRO(t.ctx, s.sha, keys, args...)
+}
+
+// brings reports whether the only server gets to know a script by this first use of it.
+func (t *trip) brings(s script) bool {
+	if !t.alone || t.loaded[s.sha] {
+		return false
+	}
+	t.loaded[s.sha] = true
+	return true
 }

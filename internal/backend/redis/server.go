@@ -1,32 +1,51 @@
 package redis
 
 import (
-	"context"
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
 )
 
-// A serverReading is what one pipeline asks the server about itself. CONFIG may be forbidden, as it is on many managed
-// servers; INFO may not.
+// settingsAge is how long what a server said of its own settings counts when resources are read. Without it, most of what
+// the server is asked while stores are created one by one would be the same question.
+const settingsAge = time.Second
+
+// A serverReading is what one trip asks a server about itself; nothing if it said so a moment ago. CONFIG may be forbidden,
+// as it is on many managed servers; INFO may not.
 type serverReading struct {
+	of           *node
+	known        server
 	info, config *redis.Cmd
 	replayed     []*redis.Cmd
 }
 
-func readServer(ctx context.Context, p redis.Pipeliner) serverReading {
-	r := serverReading{
-		info:   p.Do(ctx, "INFO", "server", "memory", "persistence", "replication"),
-		config: p.Do(ctx, "CONFIG", "GET", "save", "appendfsync"),
+// serverReadings are those of all servers.
+type serverReadings []serverReading
+
+// askServers asks those servers about themselves that did not say it within age.
+func (t *trip) askServers(age time.Duration) (all serverReadings) {
+	for _, n := range t.topology.servers {
+		known, ok := n.said(age)
+		if ok {
+			all = append(all, serverReading{of: n, known: known})
+			continue
+		}
+		r := serverReading{
+			of:     n,
+			info:   t.one(n, "INFO", "server", "memory", "persistence", "replication"),
+			config: t.one(n, "CONFIG", "GET", "save", "appendfsync"),
+		}
+		for _, c := range writes() {
+			r.replayed = append(r.replayed, t.one(n, append([]any{"ACL", "DRYRUN", "default"}, c...)...))
+		}
+		all = append(all, r)
 	}
-	for _, c := range writes() {
-		r.replayed = append(r.replayed, p.Do(ctx, append([]any{"ACL", "DRYRUN", "default"}, c...)...))
-	}
-	return r
+	return all
 }
 
 // writes are commands that the scripts of the provider and the SDK make. While Redis loads its append-only file, it holds
@@ -42,19 +61,43 @@ func writes() [][]any {
 
 // A server is what a Redis server says of itself.
 type server struct {
-	fields map[string]string
-	config map[string]string // nil: not known.
+	address string
+	fields  map[string]string
+	config  map[string]string // nil: not known.
 
 	// drops means that loading the append-only file drops what scripts wrote; see writes.
 	drops bool
 }
 
+// result returns what those servers said that could be reached, and if there are none, why.
+func (all serverReadings) result() (some servers, err error) {
+	var reason error
+	for _, r := range all {
+		s, err := r.result()
+		switch {
+		case err == nil:
+			some = append(some, s)
+		case len(all) > 1 && outOfReach(err):
+			reason = cmpErr(reason, err)
+		default:
+			return nil, err
+		}
+	}
+	if len(some) == 0 {
+		return nil, reason
+	}
+	return some, nil
+}
+
 func (r serverReading) result() (server, error) {
+	if r.info == nil {
+		return r.known, nil
+	}
 	text, err := r.info.Text()
 	if err != nil {
 		return server{}, err
 	}
-	s := server{fields: parseInfo(text)}
+	s := server{address: r.of.address, fields: parseInfo(text)}
 	if reply, err := r.config.Result(); err == nil {
 		s.config = map[string]string{}
 		for k, v := range pairs(reply) {
@@ -65,7 +108,21 @@ func (r serverReading) result() (server, error) {
 		verdict, err := c.Text()
 		s.drops = s.drops || err == nil && verdict != "OK" && s.appendOnly()
 	}
+	r.of.says(s)
 	return s, nil
+}
+
+// said returns what the server said of itself, if that is not too long ago.
+func (n *node) said(age time.Duration) (server, bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.self, time.Since(n.selfAt) < age
+}
+
+func (n *node) says(s server) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.self, n.selfAt = s, time.Now()
 }
 
 // persists reports whether what was acknowledged outlives a restart.

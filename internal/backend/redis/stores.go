@@ -48,21 +48,21 @@ func (b *Backend) readStores(ctx context.Context, users *userReading, names []st
 // readStoreMarkers reads the markers, the users, and the server's settings, and returns the names of the stores'
 // subscriptions.
 func (b *Backend) readStoreMarkers(ctx context.Context, users *userReading, names []string, results []backend.Result[plan.ObservedStore]) []*redis.StringSliceCmd {
-	var self serverReading
+	var self serverReadings
 	subscriptions := make([]*redis.StringSliceCmd, len(names))
-	markers, shown := make([]*redis.MapStringStringCmd, len(names)), make([]*redis.Cmd, len(names))
-	b.send(ctx, "ReadStores", func(p redis.Pipeliner) {
-		self = readServer(ctx, p)
+	markers, shown := make([]*redis.MapStringStringCmd, len(names)), make([]replies, len(names))
+	b.send(ctx, "ReadStores", func(t *trip) {
+		self = t.askServers(settingsAge)
 		for i, n := range names {
 			if layout.ValidateStore(n) != nil {
 				continue // Nothing exists under a name that none can have.
 			}
-			markers[i] = p.HGetAll(ctx, layout.RedisMarker(n))
-			shown[i] = users.queue(ctx, p, layout.StorePrincipal(n))
-			subscriptions[i] = p.SMembers(ctx, layout.RedisSubscriptions(n))
+			markers[i] = t.HGetAll(ctx, layout.RedisMarker(n))
+			shown[i] = users.queue(t, layout.StorePrincipal(n))
+			subscriptions[i] = t.SMembers(ctx, layout.RedisSubscriptions(n))
 		}
 	})
-	s, err := self.result()
+	all, err := self.result()
 	for i, n := range names {
 		if err != nil {
 			results[i].Err = err
@@ -73,12 +73,12 @@ func (b *Backend) readStoreMarkers(ctx context.Context, users *userReading, name
 			results[i].Err = cmpErr(results[i].Err, subscriptions[i].Err())
 		}
 		v := &results[i].Value
-		v.Hazards, v.Persists, v.Persistence = s.hazards(), s.persists(), s.persistence()
+		v.Hazards, v.Persists, v.Persistence = all.hazards(), all.persists(), all.persistence()
 	}
 	return subscriptions
 }
 
-func observeStore(name string, users *userReading, marker *redis.MapStringStringCmd, user *redis.Cmd) (plan.ObservedStore, error) {
+func observeStore(name string, users *userReading, marker *redis.MapStringStringCmd, user replies) (plan.ObservedStore, error) {
 	fields, err := marker.Result()
 	if err != nil {
 		return plan.ObservedStore{}, err
@@ -93,19 +93,18 @@ func observeStore(name string, users *userReading, marker *redis.MapStringString
 
 // readMarkedLogs reads the partitions that the markers name, and returns which stores have no marker and yet data.
 func (b *Backend) readMarkedLogs(ctx context.Context, names []string, subscriptions []*redis.StringSliceCmd, results []backend.Result[plan.ObservedStore]) []int {
-	logs, dead, found := make([]*redis.Cmd, len(names)), make([]*redis.Cmd, len(names)), make([]*redis.IntCmd, len(names))
-	events, lengths := eventsScript.batch(), lengthsScript.batch()
-	b.send(ctx, "ReadStores", func(p redis.Pipeliner) {
+	logs, dead, found := make([]spread, len(names)), make([]spread, len(names)), make([][]*redis.IntCmd, len(names))
+	b.send(ctx, "ReadStores", func(t *trip) {
 		for i, n := range names {
 			switch o := results[i].Value; {
 			case results[i].Err != nil || layout.ValidateStore(n) != nil:
 			case o.Marked:
-				logs[i] = events.read(ctx, p, eventKeys(n, o.Partitions))
-				if keys := deadLetterKeys(n, o.Partitions, subscriptions[i].Val()); len(keys) > 0 {
-					dead[i] = lengths.read(ctx, p, keys)
+				logs[i] = t.lookOver(eventsScript, eventParts(n, o.Partitions))
+				if len(subscriptions[i].Val()) > 0 {
+					dead[i] = t.lookOver(lengthsScript, deadLetterParts(n, o.Partitions, subscriptions[i].Val()))
 				}
 			default:
-				found[i] = p.Exists(ctx, eventKeys(n, probedPartitions)...)
+				found[i] = t.exists(eventKeys(n, probedPartitions))
 			}
 		}
 	})
@@ -117,20 +116,21 @@ func (b *Backend) readMarkedLogs(ctx context.Context, names []string, subscripti
 			if results[i].Err == nil && dead[i] != nil {
 				results[i].Value.DeadLetters, results[i].Err = observeLength(dead[i])
 			}
-		case found[i] != nil && found[i].Err() != nil:
-			results[i].Err = found[i].Err()
-		case found[i] != nil && found[i].Val() > 0:
-			unmarked = append(unmarked, i)
+		case found[i] != nil:
+			var there int64
+			if there, results[i].Err = sumOf(found[i]); there > 0 && results[i].Err == nil {
+				unmarked = append(unmarked, i)
+			}
 		}
 	}
 	return unmarked
 }
 
 func (b *Backend) readUnmarkedLogs(ctx context.Context, names []string, results []backend.Result[plan.ObservedStore], unmarked []int) {
-	logs, events := make([]*redis.Cmd, len(unmarked)), eventsScript.batch()
-	b.send(ctx, "ReadStores", func(p redis.Pipeliner) {
+	logs := make([]spread, len(unmarked))
+	b.send(ctx, "ReadStores", func(t *trip) {
 		for i, at := range unmarked {
-			logs[i] = events.read(ctx, p, eventKeys(names[at], adoptedPartitions))
+			logs[i] = t.lookOver(eventsScript, eventParts(names[at], adoptedPartitions))
 		}
 	})
 	for i, at := range unmarked {
@@ -147,31 +147,35 @@ func eventKeys(store string, n int) []string {
 	return keys
 }
 
-// deadLetterKeys returns the keys of the dead letters of all subscriptions of a store.
-func deadLetterKeys(store string, partitions int, subscriptions []string) (keys []string) {
-	for _, s := range subscriptions {
-		for p := range partitions {
-			keys = append(keys, layout.RedisDeadLetters(store, p, s))
+// deadLetterParts returns the dead letters of all subscriptions of a store.
+func deadLetterParts(store string, partitions int, subscriptions []string) []part {
+	parts := make([]part, partitions)
+	for p := range parts {
+		for _, s := range subscriptions {
+			parts[p].keys = append(parts[p].keys, layout.RedisDeadLetters(store, p, s))
 		}
 	}
-	return keys
+	return parts
 }
 
 // observeLength reads the answer of lengths.lua.
-func observeLength(reply *redis.Cmd) (int64, error) {
-	v, err := reply.Result()
-	if err != nil {
-		return 0, err
+func observeLength(reply spread) (n int64, err error) {
+	for _, r := range reply {
+		v, err := r.Result()
+		if err != nil {
+			return 0, err
+		}
+		if bad, ok := v.([]any); ok && len(bad) == 2 {
+			return 0, wrongKey(text(bad[0]), text(bad[1]))
+		}
+		n += integer(v)
 	}
-	if bad, ok := v.([]any); ok && len(bad) == 2 {
-		return 0, wrongKey(text(bad[0]), text(bad[1]))
-	}
-	return integer(v), nil
+	return n, nil
 }
 
 // observeLogs reads the answer of events.lua.
-func observeLogs(store string, reply *redis.Cmd) ([]plan.Log, error) {
-	all, err := reply.Slice()
+func observeLogs(store string, reply spread) ([]plan.Log, error) {
+	all, err := reply.slice()
 	if err != nil {
 		return nil, err
 	}

@@ -38,23 +38,40 @@ func (b *Backend) applyStores(ctx context.Context, changes []backend.StoreChange
 	b.applyUsers(ctx, "ApplyStores", storeUsers(changes, errs), errs)
 }
 
-// each runs one script for every resource that has not failed and for which arguments returns keys, in one round trip,
-// and hands each answer to read.
+// each runs one script for every resource that has not failed and for which arguments returns keys, in one round trip.
 func (b *Backend) each(ctx context.Context, kind string, s script, errs []error, arguments func(i int) ([]string, []any)) {
-	replies, run := make([]*redis.Cmd, len(errs)), s.batch()
-	b.send(ctx, kind, func(p redis.Pipeliner) {
+	replies := make([]*redis.Cmd, len(errs))
+	b.send(ctx, kind, func(t *trip) {
 		for i := range errs {
 			if errs[i] != nil {
 				continue
 			}
 			if keys, args := arguments(i); len(keys) > 0 {
-				replies[i] = run.run(ctx, p, keys, args...)
+				replies[i] = t.run(s, keys, args...)
 			}
 		}
 	})
 	for i, r := range replies {
 		if r != nil {
 			errs[i] = b.owned(r)
+		}
+	}
+}
+
+// eachPart runs one script over partitions of every resource that has not failed, in the way of each.
+func (b *Backend) eachPart(ctx context.Context, kind string, s script, errs []error, arguments func(i int) (common []any, parts []part)) {
+	replies := make([]spread, len(errs))
+	b.send(ctx, kind, func(t *trip) {
+		for i := range errs {
+			if errs[i] == nil {
+				common, parts := arguments(i)
+				replies[i] = t.over(s, parts, common...)
+			}
+		}
+	})
+	for i, all := range replies {
+		for _, r := range all {
+			errs[i] = cmpErr(errs[i], b.owned(r))
 		}
 	}
 }
@@ -106,13 +123,13 @@ func (b *Backend) setStores(ctx context.Context, changes []backend.StoreChange, 
 }
 
 func (b *Backend) createLogs(ctx context.Context, changes []backend.StoreChange, errs []error) {
-	b.each(ctx, "ApplyStores", createScript, errs, func(i int) (keys []string, args []any) {
+	b.eachPart(ctx, "ApplyStores", createScript, errs, func(i int) (_ []any, parts []part) {
 		for _, change := range changes[i].Changes {
 			if change.Field == plan.FieldEvents {
-				keys = append(keys, layout.RedisEvents(changes[i].Desired.Name, change.Partition))
+				parts = append(parts, part{keys: []string{layout.RedisEvents(changes[i].Desired.Name, change.Partition)}})
 			}
 		}
-		return keys, nil
+		return nil, parts
 	})
 }
 

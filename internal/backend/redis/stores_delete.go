@@ -3,7 +3,6 @@ package redis
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -23,7 +22,7 @@ const (
 // only the user goes: nothing says whose the events are.
 //
 // The keys of a store's streams have names that only the application knows, so they are looked for: one pass over all
-// keys of the server for the whole batch, [scanCount] at a time, each a round trip that keeps others waiting for well
+// keys of each master for the whole batch, [scanCount] at a time, each a round trip that keeps others waiting for well
 // under a millisecond. With a million keys that is a thousand round trips.
 func (b *Backend) DeleteStores(ctx context.Context, deletions []backend.StoreDeletion) []error {
 	errs := make([]error, len(deletions))
@@ -34,8 +33,8 @@ func (b *Backend) DeleteStores(ctx context.Context, deletions []backend.StoreDel
 		}
 	}
 	for lo, hi := range chunks(len(deletions)) {
-		b.doom(ctx, "DeleteStores", doomed[lo:hi], errs[lo:hi], func(p redis.Pipeliner, i int) {
-			members[lo+i] = p.SMembers(ctx, layout.RedisSubscriptions(deletions[lo+i].Name))
+		b.doom(ctx, "DeleteStores", doomed[lo:hi], errs[lo:hi], func(t *trip, i int) {
+			members[lo+i] = t.SMembers(ctx, layout.RedisSubscriptions(deletions[lo+i].Name))
 		})
 		b.deleteUsers(ctx, "DeleteStores", doomed[lo:hi], errs[lo:hi])
 	}
@@ -64,13 +63,13 @@ type doomed struct {
 }
 
 // doom begins deletions, and asks in the same round trip what else there is to know of each.
-func (b *Backend) doom(ctx context.Context, kind string, doomed []doomed, errs []error, ask func(p redis.Pipeliner, i int)) {
-	begun, begin := make([]*redis.Cmd, len(doomed)), doomScript.batch()
-	b.send(ctx, kind, func(p redis.Pipeliner) {
+func (b *Backend) doom(ctx context.Context, kind string, doomed []doomed, errs []error, ask func(t *trip, i int)) {
+	begun := make([]*redis.Cmd, len(doomed))
+	b.send(ctx, kind, func(t *trip) {
 		for i, d := range doomed {
 			if d.marker != "" {
-				begun[i] = begin.run(ctx, p, []string{d.marker}, deletionArgs(d.owner)...)
-				ask(p, i)
+				begun[i] = t.run(doomScript, []string{d.marker}, deletionArgs(d.owner)...)
+				ask(t, i)
 			}
 		}
 	})
@@ -82,104 +81,41 @@ func (b *Backend) doom(ctx context.Context, kind string, doomed []doomed, errs [
 	}
 }
 
-// deleteUsers deletes the user of each resource that has not failed. Redis cuts its connections. If the provider may not
-// delete users, that is an error only if the marker says that there was one of ours.
+// deleteUsers deletes the user of each resource that has not failed, on every server. Redis cuts its connections. If the
+// provider may not delete users, that is an error only if the marker says that there was one of ours.
 func (b *Backend) deleteUsers(ctx context.Context, kind string, doomed []doomed, errs []error) {
-	deleted, rights := make([]*redis.IntCmd, len(errs)), make([]*redis.StringCmd, len(errs))
-	b.send(ctx, kind, func(p redis.Pipeliner) {
+	deleted, rights := make([]replies, len(errs)), make([]*redis.StringCmd, len(errs))
+	b.send(ctx, kind, func(t *trip) {
 		for i, d := range doomed {
 			if errs[i] == nil && d.user != "" {
-				rights[i], deleted[i] = p.HGet(ctx, d.marker, fieldRights), p.ACLDelUser(ctx, d.user)
+				rights[i], deleted[i] = t.HGet(ctx, d.marker, fieldRights), t.all(t.topology.users(), "ACL", "DELUSER", d.user)
 			}
 		}
 	})
-	for i, d := range deleted {
-		switch {
-		case d == nil:
-			continue
-		case isNoPerm(d.Err()) && rights[i].Val() == "":
-		case d.Err() != nil:
-			errs[i] = d.Err()
-		case d.Val() > 0:
+	had := make([]bool, len(errs))
+	for i, all := range deleted {
+		some, err := all.answered()
+		for _, d := range some {
+			if isNoPerm(d.Err()) && rights[i].Val() == "" {
+				continue
+			}
+			had[i], err = had[i] || d.Val() == int64(1), cmpErr(err, d.Err())
+		}
+		if all != nil {
+			b.seen.wrote(doomed[i].user)
+			errs[i] = err
+		}
+		if had[i] {
 			b.unsaved.Store(true)
 		}
-		b.seen.wrote(doomed[i].user)
 	}
 	b.save(ctx, kind, func(err error) {
-		for i, d := range deleted {
-			if errs[i] == nil && d != nil && d.Val() > 0 {
-				errs[i] = err
-			}
-		}
-	})
-}
-
-// deleteKeys deletes every key of the partitions of the stores that have not failed. A failure to look is everyone's:
-// nobody knows whose keys were not found.
-func (b *Backend) deleteKeys(ctx context.Context, deletions []backend.StoreDeletion, doomed []doomed, errs []error) {
-	at := map[string]int{}
-	for i, d := range doomed {
-		if errs[i] == nil && d.marked {
-			at[deletions[i].Name] = i
-		}
-	}
-	if len(at) == 0 {
-		return
-	}
-	pattern := partitionPrefix + "*"
-	if len(at) == 1 {
-		for n := range at {
-			pattern = partitionPrefix + globEscape.Replace(n) + ":*"
-		}
-	}
-	var cursor uint64
-	found := map[int][]string{}
-	for waiting := 0; ; {
-		var page *redis.ScanCmd
-		b.send(ctx, "DeleteStores", func(p redis.Pipeliner) { page = p.Scan(ctx, cursor, pattern, scanCount) })
-		keys, next, err := page.Result()
-		if err != nil {
-			for _, i := range at {
+		for i := range errs {
+			if had[i] {
 				errs[i] = cmpErr(errs[i], err)
 			}
-			return
-		}
-		for _, k := range keys {
-			if i, ok := at[storeOf(k)]; ok && errs[i] == nil {
-				found[i] = append(found[i], k)
-				waiting++
-			}
-		}
-		if waiting >= unlinkKeys || next == 0 {
-			b.unlink(ctx, doomed, found, errs)
-			waiting = 0
-			clear(found)
-		}
-		if cursor = next; cursor == 0 {
-			return
-		}
-	}
-}
-
-// unlink deletes the keys that were found of each store.
-func (b *Backend) unlink(ctx context.Context, doomed []doomed, found map[int][]string, errs []error) {
-	type reply struct {
-		at  int
-		cmd *redis.Cmd
-	}
-	var replies []reply
-	destroy := unlinkScript.batch()
-	b.send(ctx, "DeleteStores", func(p redis.Pipeliner) {
-		for i, keys := range found {
-			for some := range slices.Chunk(keys, unlinkKeys) {
-				cmd := destroy.run(ctx, p, append([]string{doomed[i].marker}, some...), deletionArgs(doomed[i].owner)...)
-				replies = append(replies, reply{i, cmd})
-			}
 		}
 	})
-	for _, r := range replies {
-		errs[r.at] = cmpErr(errs[r.at], b.owned(r.cmd))
-	}
 }
 
 func (b *Backend) deleteMarkers(ctx context.Context, deletions []backend.StoreDeletion, doomed []doomed, members []*redis.StringSliceCmd, errs []error) {

@@ -107,7 +107,8 @@ func TestDeletionIsCalledOff(t *testing.T) {
 			}
 			// What is still under way of the deletion destroys nothing any more.
 			errs := make([]error, 1)
-			f.backend.unlink(t.Context(), []doomed{old}, map[int][]string{0: {layout.RedisEvents("orders", 0)}}, errs)
+			late := search{b: f.backend, doomed: []doomed{old}, errs: errs, found: map[int][]string{0: {layout.RedisEvents("orders", 0)}}}
+			late.destroy(t.Context())
 			if o := f.readStore(t, "orders"); !errors.Is(errs[0], backend.ErrConflict) || o.Records() != 2 {
 				t.Errorf("%s\na deletion that was called off: %v, %d records are left, want ErrConflict and 2", tc.reason, errs[0], o.Records())
 			}

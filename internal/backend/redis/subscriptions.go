@@ -50,7 +50,7 @@ func valid(id backend.SubscriptionID) bool {
 type subscriptionReading struct {
 	store  *redis.MapStringStringCmd // Shared by the store's subscriptions.
 	marker *redis.MapStringStringCmd
-	user   *redis.Cmd
+	user   replies
 }
 
 func (b *Backend) readSubscriptions(ctx context.Context, users *userReading, ids []backend.SubscriptionID, results []backend.Result[plan.ObservedSubscription]) {
@@ -58,25 +58,25 @@ func (b *Backend) readSubscriptions(ctx context.Context, users *userReading, ids
 	for i, id := range ids {
 		results[i].Value, results[i].Err = observeSubscription(id, users, readings[i])
 	}
-	groups, read := make([]*redis.Cmd, len(ids)), groupsScript.batch()
-	logs, stores := make([]*redis.IntCmd, len(ids)), map[string]*redis.IntCmd{}
-	b.send(ctx, "ReadSubscriptions", func(p redis.Pipeliner) {
+	groups := make([]spread, len(ids))
+	logs, stores := make([][]*redis.IntCmd, len(ids)), map[string][]*redis.IntCmd{}
+	b.send(ctx, "ReadSubscriptions", func(t *trip) {
 		for i, id := range ids {
 			o := results[i].Value
 			if results[i].Err == nil && o.StoreGone && layout.ValidateStore(id.Store) == nil {
 				if stores[id.Store] == nil {
-					stores[id.Store] = p.Exists(ctx, eventKeys(id.Store, probedPartitions)...)
+					stores[id.Store] = t.exists(eventKeys(id.Store, probedPartitions))
 				}
 				logs[i] = stores[id.Store]
 			}
 			if results[i].Err != nil || !valid(id) || o.Partitions == 0 || o.StoreGone && !o.Marked {
 				continue
 			}
-			var keys []string
-			for at := range o.Partitions {
-				keys = append(keys, layout.RedisEvents(id.Store, at), layout.RedisDeadLetters(id.Store, at, id.Name), layout.RedisLease(id.Store, at, id.Name))
+			parts := make([]part, o.Partitions)
+			for at := range parts {
+				parts[at].keys = []string{layout.RedisEvents(id.Store, at), layout.RedisDeadLetters(id.Store, at, id.Name), layout.RedisLease(id.Store, at, id.Name)}
 			}
-			groups[i] = read.read(ctx, p, keys, id.Name, layout.RedisConsumer, idleAfter.Milliseconds(), countedRecords)
+			groups[i] = t.lookOver(groupsScript, parts, id.Name, layout.RedisConsumer, idleAfter.Milliseconds(), countedRecords)
 		}
 	})
 	for i, id := range ids {
@@ -84,26 +84,27 @@ func (b *Backend) readSubscriptions(ctx context.Context, users *userReading, ids
 			results[i].Err = observeGroups(id, groups[i], &results[i].Value)
 		}
 		if logs[i] != nil {
-			results[i].Value.StoreHasLogs = logs[i].Val() > 0
-			results[i].Err = cmpErr(results[i].Err, logs[i].Err())
+			there, err := sumOf(logs[i])
+			results[i].Value.StoreHasLogs = there > 0
+			results[i].Err = cmpErr(results[i].Err, err)
 		}
 	}
 }
 
 func (b *Backend) readSubscriptionMarkers(ctx context.Context, users *userReading, ids []backend.SubscriptionID) []subscriptionReading {
 	readings, stores := make([]subscriptionReading, len(ids)), map[string]*redis.MapStringStringCmd{}
-	b.send(ctx, "ReadSubscriptions", func(p redis.Pipeliner) {
+	b.send(ctx, "ReadSubscriptions", func(t *trip) {
 		for i, id := range ids {
 			if layout.ValidateStore(id.Store) != nil {
 				continue
 			}
 			if stores[id.Store] == nil {
-				stores[id.Store] = p.HGetAll(ctx, layout.RedisMarker(id.Store))
+				stores[id.Store] = t.HGetAll(ctx, layout.RedisMarker(id.Store))
 			}
 			readings[i].store = stores[id.Store]
 			if valid(id) {
-				readings[i].marker = p.HGetAll(ctx, layout.RedisSubscriptionMarker(id.Store, id.Name))
-				readings[i].user = users.queue(ctx, p, layout.SubscriptionPrincipal(id.Store, id.Name))
+				readings[i].marker = t.HGetAll(ctx, layout.RedisSubscriptionMarker(id.Store, id.Name))
+				readings[i].user = users.queue(t, layout.SubscriptionPrincipal(id.Store, id.Name))
 			}
 		}
 	})
@@ -147,8 +148,8 @@ func observeSubscription(id backend.SubscriptionID, users *userReading, r subscr
 }
 
 // observeGroups reads the answer of groups.lua.
-func observeGroups(id backend.SubscriptionID, reply *redis.Cmd, o *plan.ObservedSubscription) error {
-	all, err := reply.Slice()
+func observeGroups(id backend.SubscriptionID, reply spread, o *plan.ObservedSubscription) error {
+	all, err := reply.slice()
 	if err != nil {
 		return err
 	}

@@ -77,24 +77,19 @@ func (b *Backend) setSubscriptions(ctx context.Context, changes []backend.Subscr
 }
 
 func (b *Backend) createGroups(ctx context.Context, changes []backend.SubscriptionChange, errs []error) {
-	starts := make([][]any, len(changes))
+	parts := make([][]part, len(changes))
 	for i, c := range changes {
 		if errs[i] == nil {
-			starts[i], errs[i] = groupStarts(c)
+			parts[i], errs[i] = groupStarts(c)
 		}
 	}
-	b.each(ctx, "ApplySubscriptions", groupScript, errs, func(i int) (keys []string, args []any) {
-		for _, change := range changes[i].Changes {
-			if change.Field == plan.FieldGroup {
-				keys = append(keys, layout.RedisEvents(changes[i].Desired.Store, change.Partition))
-			}
-		}
-		return keys, append([]any{changes[i].Desired.Name, countedRecords}, starts[i]...)
+	b.eachPart(ctx, "ApplySubscriptions", groupScript, errs, func(i int) ([]any, []part) {
+		return []any{changes[i].Desired.Name, countedRecords}, parts[i]
 	})
 }
 
-// groupStarts returns the id after which each new group reads, in the order of the changes.
-func groupStarts(c backend.SubscriptionChange) (ids []any, err error) {
+// groupStarts returns the partitions in which groups are new, each with the id after which the group reads there.
+func groupStarts(c backend.SubscriptionChange) (parts []part, err error) {
 	for _, change := range c.Changes {
 		if change.Field != plan.FieldGroup {
 			continue
@@ -108,9 +103,9 @@ func groupStarts(c backend.SubscriptionChange) (ids []any, err error) {
 		if err != nil {
 			return nil, err
 		}
-		ids = append(ids, id)
+		parts = append(parts, part{keys: []string{layout.RedisEvents(c.Desired.Store, change.Partition)}, args: []any{id}})
 	}
-	return ids, nil
+	return parts, nil
 }
 
 func subscriptionUsers(changes []backend.SubscriptionChange, errs []error) []userChange {

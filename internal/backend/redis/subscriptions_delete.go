@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
 )
@@ -35,28 +36,58 @@ func (b *Backend) deleteSubscriptions(ctx context.Context, deletions []backend.S
 		}
 	}
 	counts := make([][2]*redis.StringCmd, len(deletions))
-	b.doom(ctx, "DeleteSubscriptions", doomed, errs, func(p redis.Pipeliner, i int) {
-		counts[i][0] = p.HGet(ctx, layout.RedisMarker(deletions[i].ID.Store), layout.RedisMarkerPartitions)
-		counts[i][1] = p.HGet(ctx, doomed[i].marker, layout.RedisMarkerPartitions)
+	b.doom(ctx, "DeleteSubscriptions", doomed, errs, func(t *trip, i int) {
+		counts[i][0] = t.HGet(ctx, layout.RedisMarker(deletions[i].ID.Store), layout.RedisMarkerPartitions)
+		counts[i][1] = t.HGet(ctx, doomed[i].marker, layout.RedisMarkerPartitions)
 	})
 	b.deleteUsers(ctx, "DeleteSubscriptions", doomed, errs)
+	partitions := make([]int, len(deletions))
+	for i := range deletions {
+		if errs[i] == nil && doomed[i].marked {
+			partitions[i], errs[i] = partitionsOf(counts[i])
+		}
+	}
+	if b.config.Mode == connect.RedisCluster {
+		b.leave(ctx, deletions, doomed, partitions, errs)
+		clear(partitions)
+	}
 	b.each(ctx, "DeleteSubscriptions", dropScript, errs, func(i int) (keys []string, args []any) {
 		if !doomed[i].marked {
 			return nil, nil
 		}
 		id := deletions[i].ID
-		partitions, err := partitionsOf(counts[i])
-		if err != nil {
-			errs[i] = err
-			return nil, nil
-		}
 		keys = []string{doomed[i].marker, layout.RedisSubscriptions(id.Store)}
-		for p := range partitions {
-			keys = append(keys, layout.RedisEvents(id.Store, p), layout.RedisDeadLetters(id.Store, p, id.Name),
-				layout.RedisLease(id.Store, p, id.Name), layout.RedisRetries(id.Store, p, id.Name))
+		for _, p := range subscriptionParts(id, partitions[i]) {
+			keys = append(keys, p.keys...)
 		}
 		return keys, deletionArgs(doomed[i].owner, id.Name)
 	})
+}
+
+// leave removes subscriptions from the partitions of a cluster, where no script can name them together with the marker.
+// So the marker says first that something is destroyed, from when on nobody can call the deletion off.
+func (b *Backend) leave(ctx context.Context, deletions []backend.SubscriptionDeletion, doomed []doomed, partitions []int, errs []error) {
+	b.each(ctx, "DeleteSubscriptions", unlinkScript, errs, func(i int) ([]string, []any) {
+		if !doomed[i].marked {
+			return nil, nil
+		}
+		return []string{doomed[i].marker}, deletionArgs(doomed[i].owner)
+	})
+	b.eachPart(ctx, "DeleteSubscriptions", leaveScript, errs, func(i int) ([]any, []part) {
+		return []any{deletions[i].ID.Name}, subscriptionParts(deletions[i].ID, partitions[i])
+	})
+}
+
+// subscriptionParts returns what a subscription has in each partition.
+func subscriptionParts(id backend.SubscriptionID, partitions int) []part {
+	parts := make([]part, partitions)
+	for p := range parts {
+		parts[p].keys = []string{
+			layout.RedisEvents(id.Store, p), layout.RedisDeadLetters(id.Store, p, id.Name),
+			layout.RedisLease(id.Store, p, id.Name), layout.RedisRetries(id.Store, p, id.Name),
+		}
+	}
+	return parts
 }
 
 func subscriptionToDelete(id backend.SubscriptionID, owner plan.Owner) doomed {

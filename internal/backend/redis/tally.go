@@ -107,10 +107,10 @@ func (t *tally) idle() bool {
 
 // tally runs tally.lua for partitions of which each may do a step.
 func (b *Backend) tally(ctx context.Context, tallies []*tally, entries, bytes int) (errs []error) {
-	replies, run := make([]*redis.Cmd, len(tallies)), tallyScript.batch()
-	b.send(ctx, "Maintain", func(p redis.Pipeliner) {
-		for i, t := range tallies {
-			replies[i] = run.run(ctx, p, []string{t.events, t.remembers}, t.keep, t.since, entries, bytes)
+	replies := make([]*redis.Cmd, len(tallies))
+	b.send(ctx, "Maintain", func(t *trip) {
+		for i, p := range tallies {
+			replies[i] = t.run(tallyScript, []string{p.events, p.remembers}, p.keep, p.since, entries, bytes)
 		}
 	})
 	for i, t := range tallies {

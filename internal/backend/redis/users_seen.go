@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/redis/go-redis/v9"
@@ -21,9 +22,11 @@ import (
 // users/usersPerRead reads at the latest. What this backend writes is looked at closely with the next read.
 const usersPerRead = 1000
 
-// A shownUser is how the server showed a user: digests, which reveal nothing.
+// A shownUser is how the servers showed a user: digests, which reveal nothing.
 type shownUser struct {
-	passwords, rendering string
+	passwords  string
+	renderings string // As in the marker.
+	missing    string // A server that does not have it.
 
 	read    uint64 // When, counted in reads.
 	written bool   // Written since: nothing that was read until then counts.
@@ -100,8 +103,14 @@ type userReading struct {
 	b       *Backend
 	number  uint64
 	closely map[string]bool
-	there   map[string]bool // Users that exist; nil if all are looked at closely.
+	listed  []listing // Nothing if all users are looked at closely.
 	err     error
+}
+
+// A listing is which users one server has.
+type listing struct {
+	address string
+	users   map[string]bool
 }
 
 // lookAt decides how the users are observed. It costs a round trip if not all of them are looked at closely.
@@ -111,56 +120,101 @@ func (b *Backend) lookAt(ctx context.Context, kind string, names []string) *user
 	if !some {
 		return r
 	}
-	var users *redis.StringSliceCmd
-	b.send(ctx, kind, func(p redis.Pipeliner) { users = p.ACLUsers(ctx) })
-	r.there = make(map[string]bool, len(users.Val()))
-	for _, u := range users.Val() {
-		r.there[u] = true
+	var users replies
+	b.send(ctx, kind, func(t *trip) { users = t.all(t.topology.users(), "ACL", "USERS") })
+	r.err = users.err()
+	answered, _ := users.answered()
+	for _, u := range answered {
+		l := listing{address: u.from.address, users: map[string]bool{}}
+		all, _ := u.StringSlice()
+		for _, name := range all {
+			l.users[name] = true
+		}
+		r.listed = append(r.listed, l)
 	}
-	r.err = users.Err()
 	return r
 }
 
 // queue asks for a user, if it is looked at closely.
-func (r *userReading) queue(ctx context.Context, p redis.Pipeliner, name string) *redis.Cmd {
+func (r *userReading) queue(t *trip, name string) replies {
 	if !r.closely[name] {
 		return nil
 	}
-	return p.Do(ctx, "ACL", "GETUSER", name)
+	return t.all(t.topology.users(), "ACL", "GETUSER", name)
 }
 
 // principal tells what a user may do. Redis shows the rights of a user in another spelling than they were given, and each
 // version in its own. So the marker keeps two digests: of the rules that were given, and of how Redis showed the user
-// right after. While Redis shows the same, the user has the rights of those rules; else it has others.
-func (r *userReading) principal(name string, reply *redis.Cmd, marker map[string]string) (plan.Principal, error) {
-	shown, ok, err := r.shown(name, reply)
+// right after. While every server shows the same, the user has the rights of those rules; else it has others.
+func (r *userReading) principal(name string, all replies, marker map[string]string) (plan.Principal, error) {
+	shown, ok, err := r.shown(name, all)
 	if err != nil || !ok {
 		return plan.Principal{}, err
 	}
-	p := plan.Principal{Name: name, Digest: shown.passwords, Rights: "changed " + shown.rendering}
-	if as := marker[fieldRendering]; as != "" && as == shown.rendering {
-		p.Rights = marker[fieldRights]
+	p := plan.Principal{Name: name, Digest: shown.passwords, Rights: marker[fieldRights]}
+	switch as := strings.Split(marker[fieldRendering], ","); {
+	case shown.missing != "":
+		p.Rights = "missing on " + shown.missing
+	case slices.ContainsFunc(strings.Split(shown.renderings, ","), func(s string) bool { return s == "" || !slices.Contains(as, s) }):
+		p.Rights = "changed " + shown.renderings
 	}
 	return p, nil
 }
 
-func (r *userReading) shown(name string, reply *redis.Cmd) (shownUser, bool, error) {
-	if reply == nil {
-		u, ok := r.b.seen.get(name)
-		return u, ok && r.there[name], r.err
+// shown returns how the servers show a user; ok is false if none has it.
+func (r *userReading) shown(name string, all replies) (u shownUser, ok bool, err error) {
+	if all == nil {
+		return r.remembered(name)
 	}
-	user, err := reply.Result()
-	if errors.Is(err, redis.Nil) || isNoPerm(err) {
-		// Without the right to see users there are none that we manage: then all principals are provided. If they
-		// are not, creating one fails, and says which right is missing.
-		r.b.seen.gone(name)
-		return shownUser{}, false, nil
-	}
+	some, err := all.answered()
 	if err != nil {
 		return shownUser{}, false, err
 	}
-	m := pairs(user)
-	u := shownUser{passwords: passwords(m["passwords"]), rendering: rendering(m), read: r.number}
+	u.read = r.number
+	var having replies
+	for _, one := range some {
+		switch err := one.Err(); {
+		case errors.Is(err, redis.Nil), isNoPerm(err):
+			// Without the right to see users there are none that we manage: then all principals are provided. If they
+			// are not, creating one fails, and says which right is missing.
+			u.missing = cmp.Or(u.missing, one.from.address)
+		case err != nil:
+			return shownUser{}, false, err
+		default:
+			having = append(having, one)
+		}
+	}
+	if len(having) == 0 {
+		r.b.seen.gone(name)
+		return shownUser{}, false, nil
+	}
+	u.passwords, u.renderings = passwordsOf(having), renderings(having)
 	r.b.seen.put(name, u)
 	return u, true, nil
+}
+
+// remembered returns how a user was shown last, if it is still there.
+func (r *userReading) remembered(name string) (u shownUser, ok bool, err error) {
+	if r.err != nil {
+		return u, false, r.err
+	}
+	u, ok = r.b.seen.get(name)
+	for _, l := range r.listed {
+		if !l.users[name] {
+			u.missing = cmp.Or(u.missing, l.address)
+		}
+	}
+	there := slices.ContainsFunc(r.listed, func(l listing) bool { return l.users[name] })
+	return u, ok && there, nil
+}
+
+// passwordsOf returns the digest of a user's password, if it is the same everywhere.
+func passwordsOf(having replies) string {
+	first := passwords(pairs(having[0].Val())["passwords"])
+	for _, one := range having[1:] {
+		if passwords(pairs(one.Val())["passwords"]) != first {
+			return "another on " + one.from.address
+		}
+	}
+	return first
 }

@@ -1,10 +1,10 @@
 -- Destroys keys of a store, if its deletion was not called off. Returns 1, or 0 if it was.
--- KEYS: the marker, then what is to go. ARGV: as for doom.lua.
+-- KEYS: the marker, then what is to go: nothing on a cluster, where that is in other slots. ARGV: as for doom.lua.
 local n = tonumber(ARGV[1])
 for i = 1, n do
   if (redis.call('HGET', KEYS[1], ARGV[1 + i]) or '') ~= ARGV[1 + n + i] then return 0 end
 end
 if redis.call('HEXISTS', KEYS[1], ARGV[2 + 2 * n]) == 0 then return 0 end
 redis.call('HSET', KEYS[1], ARGV[2 + 2 * n], 'destroyed')
-redis.call('UNLINK', unpack(KEYS, 2))
+if #KEYS > 1 then redis.call('UNLINK', unpack(KEYS, 2)) end
 return 1

@@ -23,7 +23,16 @@ import (
 func TestConformance(t *testing.T) {
 	f := start(t, broker.RedisOptions{ACLFile: true, TLS: true, RequireClientCert: true})
 	open := start(t, broker.RedisOptions{TLS: true})
-	backendtest.Run(t, backendtest.Harness{
+	h := f.harness()
+	h.Others = map[string]backend.Backend{
+		"MutualTLS": f.tls(t, true),
+		"TLS":       open.tls(t, false),
+	}
+	backendtest.Run(t, h)
+}
+
+func (f *fixture) harness() backendtest.Harness {
+	return backendtest.Harness{
 		Backend: f.backend,
 		Append:  f.append, Read: f.read, Occupy: f.occupy, DeadLetter: f.deadLetter,
 		LoseLog:                func(t *testing.T, s string, p int) { f.do(t, "DEL", layout.RedisEvents(s, p)) },
@@ -37,11 +46,7 @@ func TestConformance(t *testing.T) {
 		Login:                f.login,
 		StoreAttempts:        f.storeAttempts,
 		SubscriptionAttempts: f.subscriptionAttempts,
-		Others: map[string]backend.Backend{
-			"MutualTLS": f.tls(t, true),
-			"TLS":       open.tls(t, false),
-		},
-	})
+	}
 }
 
 // tls returns a backend that connects to the TLS port, with a certificate of its own if it is to have one.
@@ -60,7 +65,7 @@ func (f *fixture) tls(t *testing.T, mutual bool) *Backend {
 	return b
 }
 
-func file(t *testing.T, name string) []byte {
+func file(t testing.TB, name string) []byte {
 	t.Helper()
 	b, err := os.ReadFile(name)
 	if err != nil {
@@ -217,27 +222,36 @@ func (f *fixture) subscriptionDrifts() []backendtest.Drift[backend.SubscriptionI
 // no user may run from anywhere.
 var denied = regexp.MustCompile(`NOPERM|The user executing the script can't|(MODULE|DEBUG) command not allowed`)
 
-// as returns a client of a user, and a function that makes an attempt of one command.
-func (f *fixture) as(t *testing.T, user, password string) (redis.UniversalClient, func(name string, allowed bool, args ...any) backendtest.Attempt) {
+// as returns functions that make an attempt of one command as a user: where its key is, and on every server.
+func (f *fixture) as(t *testing.T, user, password string) (try, everywhere func(name string, allowed bool, args ...any) backendtest.Attempt) {
 	t.Helper()
 	c, err := f.config(user, password).Client()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	return c, func(name string, allowed bool, args ...any) backendtest.Attempt {
-		return backendtest.Attempt{Name: name, Allowed: allowed, Try: func(ctx context.Context) error {
-			err := c.Do(ctx, args...).Err()
-			switch {
-			case errors.Is(err, redis.Nil):
-				return nil
-			case err != nil && !denied.MatchString(err.Error()):
-				// Not a matter of rights: the attempt itself is wrong, or the command got further than it should.
-				t.Errorf("%v: %v", args, err)
-			}
-			return err
-		}}
+	clients := make([]redis.UniversalClient, len(f.nodes))
+	for i, r := range f.nodes {
+		clients[i] = redis.NewClient(&redis.Options{Addr: r.Addr, Username: user, Password: password, MaxRetries: -1})
+		t.Cleanup(func() { _ = clients[i].Close() })
 	}
+	attempt := func(clients ...redis.UniversalClient) func(string, bool, ...any) backendtest.Attempt {
+		return func(name string, allowed bool, args ...any) backendtest.Attempt {
+			return backendtest.Attempt{Name: name, Allowed: allowed, Try: func(ctx context.Context) (err error) {
+				for _, c := range clients {
+					if err = c.Do(ctx, args...).Err(); err == nil || errors.Is(err, redis.Nil) {
+						return nil
+					}
+					if !denied.MatchString(err.Error()) {
+						// Not a matter of rights: the attempt itself is wrong, or the command got further than it should.
+						t.Errorf("%v: %v", args, err)
+					}
+				}
+				return err
+			}}
+		}
+	}
+	return attempt(c), attempt(clients...)
 }
 
 func (f *fixture) storeAttempts(t *testing.T, store, user, password string) []backendtest.Attempt {
@@ -247,7 +261,7 @@ func (f *fixture) storeAttempts(t *testing.T, store, user, password string) []ba
 	f.do(t, "HSET", layout.RedisMarker(other), "d", "secret")
 	events, index := layout.RedisEvents(store, 0), layout.RedisIndex(store, 0, "order/1")
 	snapshot, dlq := layout.RedisSnapshot(store, 0, "order/1"), layout.RedisDeadLetters(store, 0, "reader")
-	_, try := f.as(t, user, password)
+	try, everywhere := f.as(t, user, password)
 	attempts := []backendtest.Attempt{
 		try("ReadMarker", true, "HMGET", layout.RedisMarker(store), "layout", "partitions", "hash", "kind"),
 		try("Append", true, "XADD", events, "*", "d", "x"),
@@ -275,7 +289,7 @@ func (f *fixture) storeAttempts(t *testing.T, store, user, password string) []ba
 		try("OtherKeyInScript", false, "EVAL", fmt.Sprintf("return redis.call('XRANGE', %q, '-', '+')", layout.RedisEvents(other, 0)), 1, events),
 		try("Publish", false, "PUBLISH", "channel", "x"),
 	}
-	return append(attempts, f.forbidden(t, try, events, layout.RedisStoreACL(store))...)
+	return append(attempts, f.forbidden(t, everywhere, events, layout.RedisStoreACL(store))...)
 }
 
 func (f *fixture) subscriptionAttempts(t *testing.T, id backend.SubscriptionID, user, password string) []backendtest.Attempt {
@@ -286,7 +300,7 @@ func (f *fixture) subscriptionAttempts(t *testing.T, id backend.SubscriptionID, 
 	f.do(t, "XADD", layout.RedisDeadLetters(id.Store, 1, "sibling"), "*", "d", "secret")
 	events := layout.RedisEvents(id.Store, 1)
 	dlq, lease, retries := layout.RedisDeadLetters(id.Store, 1, id.Name), layout.RedisLease(id.Store, 1, id.Name), layout.RedisRetries(id.Store, 1, id.Name)
-	_, try := f.as(t, user, password)
+	try, everywhere := f.as(t, user, password)
 	attempts := []backendtest.Attempt{
 		try("ReadMarker", true, "HMGET", layout.RedisMarker(id.Store), "layout", "partitions", "hash", "kind"),
 		try("ReadAsGroup", true, "XREADGROUP", "GROUP", id.Name, layout.RedisConsumer, "COUNT", 1, "STREAMS", events, ">"),
@@ -316,7 +330,7 @@ func (f *fixture) subscriptionAttempts(t *testing.T, id backend.SubscriptionID, 
 		try("DeleteDeadLetters", false, "DEL", dlq),
 		try("TrimDeadLetters", false, "XTRIM", dlq, "MAXLEN", 0),
 	}
-	return append(attempts, f.forbidden(t, try, events, layout.RedisSubscriptionACL(id.Store, id.Name))...)
+	return append(attempts, f.forbidden(t, everywhere, events, layout.RedisSubscriptionACL(id.Store, id.Name))...)
 }
 
 // forbidden attempts every command of the server that the rules do not name, with the principal's own key.

@@ -17,7 +17,10 @@ import (
 
 // A fixture is a real server, a backend that administers it, and a client of its administrator.
 type fixture struct {
-	*broker.Redis
+	*broker.Redis // One of them, if there are several.
+
+	connection connect.Redis // Without user.
+	nodes      []*broker.Redis
 
 	backend *Backend
 	admin   redis.UniversalClient
@@ -58,9 +61,15 @@ func start(t testing.TB, o broker.RedisOptions) *fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = r.Stop() })
-	f := &fixture{Redis: r, trips: &counter{}}
-	f.backend = f.connect(t, r.AdminUser, r.AdminPassword)
-	if f.admin, err = f.config(r.AdminUser, r.AdminPassword).Client(); err != nil {
+	return fixtureOf(t, connect.Redis{Addresses: []string{r.Addr}}, r)
+}
+
+func fixtureOf(t testing.TB, c connect.Redis, nodes ...*broker.Redis) *fixture {
+	t.Helper()
+	f := &fixture{Redis: nodes[0], nodes: nodes, connection: c, trips: &counter{}}
+	f.backend = f.connect(t, f.AdminUser, f.AdminPassword)
+	var err error
+	if f.admin, err = f.config(f.AdminUser, f.AdminPassword).Client(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = f.admin.Close() })
@@ -68,7 +77,9 @@ func start(t testing.TB, o broker.RedisOptions) *fixture {
 }
 
 func (f *fixture) config(user, password string) connect.Redis {
-	return connect.Redis{Addresses: []string{f.Addr}, Username: user, Password: password}
+	c := f.connection
+	c.Username, c.Password = user, password
+	return c
 }
 
 func (f *fixture) connect(t testing.TB, user, password string) *Backend {

@@ -41,7 +41,7 @@ func (c *commands) bind(app *kingpin.Application) {
 	app.Flag("state", "Where everything is kept. Default: _output/local in the repository.").StringVar(&c.state)
 
 	up := app.Command("up", "Start everything and install this repository's packages. Does nothing if it runs already.")
-	up.Flag("brokers", "Which brokers to start, separated by commas.").Default(stack.Redis).StringVar(&c.brokers)
+	up.Flag("brokers", "Which brokers to start, separated by commas: redis, kafka, pulsar.").Default(stack.Redis).StringVar(&c.brokers)
 	up.Flag("activation", "Which managed resources Crossplane activates by itself; '' for none.").Default("*").StringVar(&c.activation)
 	up.Flag("provider-arg", "An argument for our provider, such as --debug. Repeatable.").StringsVar(&c.providerArgs)
 	up.Flag("crossplane-arg", "An argument for Crossplane's core, such as --debug. Repeatable.").StringsVar(&c.coreArgs)

@@ -112,7 +112,7 @@ func TestDownAfterACrash(t *testing.T) {
 	if !bystander.Running() {
 		t.Error("a process that is not ours was stopped")
 	}
-	if missing, err := stack.Missing(f); err != nil || len(missing) == 0 {
+	if missing, err := stack.Missing(f, []string{stack.Redis}); err != nil || len(missing) == 0 {
 		t.Errorf("Missing: %v (%v), want everything", missing, err)
 	}
 	if _, err := os.Stat(f.Path("logs")); err != nil {
@@ -121,5 +121,30 @@ func TestDownAfterACrash(t *testing.T) {
 	run(t, f, commands{}, "down")
 	if _, err := os.Stat(filepath.Dir(f.LogFile("x"))); !os.IsNotExist(err) {
 		t.Errorf("down: the state folder is still there (%v)", err)
+	}
+}
+
+func TestUpAddsBrokers(t *testing.T) {
+	cases := map[string]struct {
+		reason, running, asked, want string
+	}{
+		"Fresh":   {reason: "What is asked for is started.", asked: "redis,pulsar", want: "redis,pulsar"},
+		"Another": {reason: "One more does not end another.", running: "kafka", asked: "redis", want: "kafka,redis"},
+		"Same":    {reason: "No broker is started twice.", running: "redis,kafka", asked: "redis", want: "redis,kafka"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			f, err := state.Open(t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(f.Path("brokers"), []byte(tc.running), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			got, err := (&commands{brokers: tc.asked}).wanted(f)
+			if err != nil || strings.Join(got, ",") != tc.want {
+				t.Errorf("%s\nwanted: %v (%v), want %s", tc.reason, got, err, tc.want)
+			}
+		})
 	}
 }

@@ -1,6 +1,7 @@
 // Command local runs a whole control plane on this machine, without containers:
 //
 //	go run ./cluster/local up      # Start everything, install this repository's packages, wait until they are healthy.
+//	go run ./cluster/local up --brokers redis,kafka,pulsar
 //	go run ./cluster/local status  # What runs, on which port, how much memory it takes.
 //	go run ./cluster/local logs crossplane -f
 //	go run ./cluster/local reload  # Build our packages again and upgrade to them.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/stack"
@@ -14,7 +15,7 @@ import (
 
 func (c *commands) options(f *state.Folder) stack.Options {
 	return stack.Options{
-		State: f, Brokers: stack.ParseBrokers(c.brokers), Activation: c.activation,
+		State: f, Activation: c.activation,
 		ProviderArgs: c.providerArgs, CrossplaneArgs: c.coreArgs, Progress: c.out,
 	}
 }
@@ -25,7 +26,11 @@ func (c *commands) up(ctx context.Context, f *state.Folder) error {
 		return err
 	}
 	defer unlock()
-	switch missing, err := stack.Missing(f); {
+	brokers, err := c.wanted(f)
+	if err != nil {
+		return err
+	}
+	switch missing, err := stack.Missing(f, brokers); {
 	case err != nil:
 		return err
 	case len(missing) == 0:
@@ -42,7 +47,7 @@ func (c *commands) up(ctx context.Context, f *state.Folder) error {
 	}
 	f.Detached = true
 	o := c.options(f)
-	o.Progress = &timed{w: c.out, start: time.Now()}
+	o.Brokers, o.Progress = brokers, &timed{w: c.out, start: time.Now()}
 	o.Host = func(component string) (string, []string) { return program, []string{"--state", f.Path(), component} }
 	if _, err := stack.Start(ctx, o); err != nil {
 		return fmt.Errorf("%w\nThe logs are in %s", err, filepath.Dir(f.LogFile("")))
@@ -52,6 +57,20 @@ func (c *commands) up(ctx context.Context, f *state.Folder) error {
 	}
 	fmt.Fprintf(o.Progress, "it is up\n")
 	return c.summary(f)
+}
+
+// wanted are the brokers that run, or should, and those that are asked for now: one more does not end another.
+func (c *commands) wanted(f *state.Folder) ([]string, error) {
+	brokers, err := stack.Brokers(f)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range stack.ParseBrokers(c.brokers) {
+		if !slices.Contains(brokers, b) {
+			brokers = append(brokers, b)
+		}
+	}
+	return brokers, nil
 }
 
 // keepProgram copies this program into the state folder: go run deletes it as soon as it returns, and it must serve the
@@ -117,6 +136,12 @@ func (c *commands) summary(f *state.Folder) error {
 	fmt.Fprintf(c.out, "\n  export KUBECONFIG=%s\n\n", s.Kubeconfig())
 	if s.Redis != nil {
 		fmt.Fprintf(c.out, "  Redis     %s (TLS: %s), user %s, password in %s\n", s.Redis.Addr, s.Redis.TLSAddr, s.Redis.AdminUser, f.Path("redis", "admin-password"))
+	}
+	if s.Kafka != nil {
+		fmt.Fprintf(c.out, "  Kafka     %s (TLS: %s), user %s, password in %s\n", s.Kafka.Addr, s.Kafka.TLSAddr, s.Kafka.AdminUser, f.Path("kafka", "admin-password"))
+	}
+	if s.Pulsar != nil {
+		fmt.Fprintf(c.out, "  Pulsar    %s, %s (TLS: %s, %s), token in %s\n", s.Pulsar.ServiceURL, s.Pulsar.AdminURL, s.Pulsar.TLSServiceURL, s.Pulsar.TLSAdminURL, f.Path("pulsar", "admin-token"))
 	}
 	fmt.Fprintf(c.out, `  Registry  %s (plain HTTP)
 

@@ -36,11 +36,11 @@ func keepIssuer(file string) (*Issuer, error) {
 		if err != nil {
 			return nil, fmt.Errorf("cannot generate key of issuer: %w", err)
 		}
-		der, err := x509.MarshalPKCS8PrivateKey(key)
+		b, err := (&Issuer{key: key}).PrivateKey()
 		if err != nil {
-			return nil, fmt.Errorf("cannot encode key of issuer: %w", err)
+			return nil, err
 		}
-		if err := writeFile(file, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})); err != nil {
+		if err := writeFile(file, b); err != nil {
 			return nil, err
 		}
 	}
@@ -105,11 +105,17 @@ func (i *Issuer) JWKS() []byte {
 	return fmt.Appendf(nil, `{"keys":[{"kty":"RSA","use":"sig","alg":"RS256","kid":"1","n":%q,"e":%q}]}`+"\n", b64(i.key.N.Bytes()), b64(e))
 }
 
-// PublicKey returns the public key in DER.
-func (i *Issuer) PublicKey() ([]byte, error) { return x509.MarshalPKIXPublicKey(&i.key.PublicKey) }
+// publicKey returns the public key in DER.
+func (i *Issuer) publicKey() ([]byte, error) { return x509.MarshalPKIXPublicKey(&i.key.PublicKey) }
 
-// PrivateKey returns the signing key in DER, as PKCS #8.
-func (i *Issuer) PrivateKey() ([]byte, error) { return x509.MarshalPKCS8PrivateKey(i.key) }
+// PrivateKey returns the signing key in PEM, as PKCS #8.
+func (i *Issuer) PrivateKey() ([]byte, error) {
+	der, err := x509.MarshalPKCS8PrivateKey(i.key)
+	if err != nil {
+		return nil, fmt.Errorf("cannot encode key of issuer: %w", err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
+}
 
 // Secret returns the secret of a client. There is one for every id.
 func (i *Issuer) Secret(clientID string) string {

@@ -143,6 +143,10 @@ func trainKafka(ctx context.Context, dir, flag string) error {
 // AttachKafka returns the cluster that an earlier StartKafka with the same options, ports and PIDFile has left running: it
 // can be stopped, and not restarted. The error wraps os.ErrNotExist if a node does not run.
 func AttachKafka(o KafkaOptions) (*Kafka, error) {
+	// First, because newKafka writes files.
+	if _, err := process.Attach(process.Spec{Name: "kafka", PIDFile: o.PIDFile}); err != nil {
+		return nil, err
+	}
 	k, err := newKafka(o)
 	if err != nil {
 		return nil, err

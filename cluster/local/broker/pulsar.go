@@ -193,7 +193,7 @@ func (p *Pulsar) prepare() (err error) {
 		if p.Issuer, err = keepIssuer(filepath.Join(p.Dir, "issuer.key")); err != nil {
 			return err
 		}
-		key, err := p.Issuer.PublicKey()
+		key, err := p.Issuer.publicKey()
 		if err != nil {
 			return fmt.Errorf("cannot encode key of issuer: %w", err)
 		}
@@ -203,19 +203,20 @@ func (p *Pulsar) prepare() (err error) {
 	} else if p.SecretKey, err = keepKey(p.secretKeyFile()); err != nil {
 		return err
 	}
-	p.AdminToken, err = p.Token(PulsarAdminRole)
-	return err
+	if p.AdminToken, err = p.Token(PulsarAdminRole); err != nil {
+		return err
+	}
+	return writeFile(filepath.Join(p.Dir, "admin-token"), []byte(p.AdminToken))
 }
 
 func (p *Pulsar) secretKeyFile() string { return filepath.Join(p.Dir, "secret.key") }
 
 func (p *Pulsar) publicKeyFile() string { return filepath.Join(p.Dir, "public.key") }
 
-// keepKey returns the 256 bits in the file, and makes them at the first call.
+// keepKey returns the key in the file, and makes one at the first call. It is text, of 260 bits: whoever puts it into a
+// Secret may lose a byte that looks like a newline.
 func keepKey(file string) ([]byte, error) {
-	key := make([]byte, 32)
-	_, _ = rand.Read(key) // Never fails.
-	if err := writeOnce(file, key); err != nil {
+	if err := writeOnce(file, []byte(rand.Text()+rand.Text())); err != nil {
 		return nil, err
 	}
 	key, err := os.ReadFile(file)

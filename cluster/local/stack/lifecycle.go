@@ -16,9 +16,11 @@ import (
 
 // startOrder is the order in which components depend on each other; they are stopped in reverse. The package runtime
 // stops the providers and functions that it runs.
-var startOrder = []string{
-	Redis, controlplane.Registry, apiserver.Etcd, apiserver.APIServer, apiserver.ControllerManager,
-	controlplane.Crossplane, controlplane.RBACManager, controlplane.Runtime,
+func startOrder(brokers []string) []string {
+	return slices.Concat(brokers, []string{
+		controlplane.Registry, apiserver.Etcd, apiserver.APIServer, apiserver.ControllerManager,
+		controlplane.Crossplane, controlplane.RBACManager, controlplane.Runtime,
+	})
 }
 
 // upFile is there once up has succeeded: a start that was interrupted is not up, though much of it runs.
@@ -32,15 +34,15 @@ func MarkUp(f *state.Folder) error {
 	return nil
 }
 
-// Missing returns the components that should run but do not: none if it is up.
-func Missing(f *state.Folder) ([]string, error) {
+// Missing returns the components that should run with these brokers, but do not: none if it is up.
+func Missing(f *state.Folder, brokers []string) ([]string, error) {
 	if _, err := os.Stat(f.Path(upFile)); errors.Is(err, os.ErrNotExist) {
-		return startOrder, nil
+		return startOrder(brokers), nil
 	} else if err != nil {
 		return nil, fmt.Errorf("cannot tell whether it is up: %w", err)
 	}
 	var missing []string
-	for _, c := range startOrder {
+	for _, c := range startOrder(brokers) {
 		if _, err := f.Attach(c); errors.Is(err, os.ErrNotExist) {
 			missing = append(missing, c)
 		} else if err != nil {
@@ -62,10 +64,12 @@ func Clean(f *state.Folder, progress io.Writer) error {
 
 // Down stops everything that belongs to the state folder, in reverse order, and keeps the data.
 func Down(f *state.Folder, progress io.Writer) error {
-	if err := os.Remove(f.Path(upFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("cannot record that it is down: %w", err)
+	for _, file := range []string{upFile, brokersFile} {
+		if err := os.Remove(f.Path(file)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("cannot record that it is down: %w", err)
+		}
 	}
-	for _, c := range slices.Backward(startOrder) {
+	for _, c := range slices.Backward(startOrder(allBrokers)) {
 		p, err := f.Attach(c)
 		if errors.Is(err, os.ErrNotExist) {
 			continue
@@ -99,6 +103,8 @@ func grace(component string) time.Duration {
 		return 2 * time.Second // It would wait up to a minute for watches, whose clients are ours.
 	case controlplane.Runtime:
 		return 20 * time.Second // It waits for providers and functions.
+	case Kafka, Pulsar:
+		return 20 * time.Second // A Java program on a busy machine; two seconds on an idle one.
 	default:
 		return 5 * time.Second
 	}

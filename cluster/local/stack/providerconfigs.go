@@ -12,6 +12,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 
+	"github.com/crossplane-contrib/provider-eventstore/cluster/local/broker"
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/controlplane"
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/process"
 )
@@ -55,21 +56,47 @@ func (s *Stack) ProviderMetricsURL() string {
 
 // applyProviderConfigs tells the provider how to reach the brokers.
 func (s *Stack) applyProviderConfigs(ctx context.Context) error {
-	if s.Redis == nil {
-		return nil
+	if r := s.Redis; r != nil {
+		data := map[string]any{"Addr": r.Addr, "TLSAddr": r.TLSAddr, "User": r.AdminUser, "Password": r.AdminPassword}
+		if err := s.applyBroker(ctx, Redis, "fast", data, r.TLSFiles); err != nil {
+			return err
+		}
 	}
-	data := map[string]any{
-		"Namespace": controlplane.Namespace, "Addr": s.Redis.Addr, "TLSAddr": s.Redis.TLSAddr,
-		"User": s.Redis.AdminUser, "Password": s.Redis.AdminPassword,
+	if k := s.Kafka; k != nil {
+		data := map[string]any{
+			"Addr": k.Addr, "TLSAddr": k.TLSAddr, "MTLSAddr": k.MTLSAddr, "User": k.AdminUser, "Password": k.AdminPassword,
+		}
+		if err := s.applyBroker(ctx, Kafka, "durable", data, k.TLSFiles); err != nil {
+			return err
+		}
 	}
-	for key, file := range map[string]string{"CA": s.Redis.CAFile, "ClientCert": s.Redis.ClientCertFile, "ClientKey": s.Redis.ClientKeyFile} {
+	if p := s.Pulsar; p != nil {
+		data := map[string]any{
+			"ServiceURL": p.ServiceURL, "AdminURL": p.AdminURL, "TLSServiceURL": p.TLSServiceURL, "TLSAdminURL": p.TLSAdminURL,
+			"Token": p.AdminToken, "SigningKey": base64.StdEncoding.EncodeToString(p.SecretKey),
+		}
+		if err := s.applyBroker(ctx, Pulsar, "isolated", data, p.TLSFiles); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// applyBroker fills the manifest of a broker: the same for the kinds of both scopes, and for the class that it is offered as.
+func (s *Stack) applyBroker(ctx context.Context, name, class string, data map[string]any, tls broker.TLSFiles) error {
+	for key, file := range map[string]string{"CA": tls.CAFile, "ClientCert": tls.ClientCertFile, "ClientKey": tls.ClientKeyFile} {
 		b, err := os.ReadFile(file)
 		if err != nil {
-			return fmt.Errorf("cannot read certificates of Redis: %w", err)
+			return fmt.Errorf("cannot read certificates of %s: %w", name, err)
 		}
 		data[key] = base64.StdEncoding.EncodeToString(b)
 	}
-	return s.applyManifest(ctx, "redis.yaml", data)
+	data["Namespace"], data["Names"] = controlplane.Namespace, []string{class, name}
+	data["Kinds"] = []map[string]string{
+		{"APIVersion": "eventstore.crossplane.io/v1alpha1", "Kind": "ProviderConfig"},
+		{"APIVersion": "eventstore.m.crossplane.io/v1alpha1", "Kind": "ClusterProviderConfig"},
+	}
+	return s.applyManifest(ctx, name+".yaml", data)
 }
 
 // crdWait is how long a CRD that the package manager has created may take until it is served.

@@ -4,18 +4,15 @@
 //	s, err := stack.Start(ctx, stack.Options{Dir: t.TempDir()})
 //	defer s.Stop()
 //
-// The classes "fast" and "redis" are then ProviderConfigs and ClusterProviderConfigs for a local Redis, and "redis-tls" is
-// the same server with TLS.
+// Brokers are ProviderConfigs and ClusterProviderConfigs named after them: "redis", "kafka" and "pulsar", and with TLS
+// "redis-tls", "kafka-tls" and "pulsar-tls". The classes are "fast" for Redis, "durable" for Kafka, "isolated" for Pulsar.
 package stack
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
-	"slices"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -25,16 +22,13 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/state"
 )
 
-// Redis is a broker and the name of its component, as in logs and pidfiles.
-const Redis = "redis"
-
 // Options say where the stack lives and what belongs to it. Either Dir or State is required.
 type Options struct {
 	// Dir holds everything. State is used instead by a caller who keeps more in the same folder.
 	Dir   string
 	State *state.Folder
 
-	// Brokers to start. Default: redis, which is the only one so far.
+	// Brokers to start: redis, kafka, pulsar. Default: redis.
 	Brokers []string
 
 	// Activation: see controlplane.Options. The configuration package activates our own kinds anyway.
@@ -64,8 +58,10 @@ type Options struct {
 type Stack struct {
 	*controlplane.ControlPlane
 
-	// Redis is nil if it was not asked for.
-	Redis *broker.Redis
+	// Brokers that were not asked for are nil.
+	Redis  *broker.Redis
+	Kafka  *broker.Kafka
+	Pulsar *broker.Pulsar
 
 	state *state.Folder
 }
@@ -78,10 +74,8 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	if len(o.Brokers) == 0 {
 		o.Brokers = []string{Redis}
 	}
-	for _, b := range o.Brokers {
-		if b != Redis {
-			return nil, fmt.Errorf("cannot start broker %q: only redis can be started so far", b)
-		}
+	if err := known(o.Brokers); err != nil {
+		return nil, err
 	}
 	if o.State == nil {
 		if o.Dir == "" {
@@ -92,6 +86,9 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 			return nil, err
 		}
 		o.State = f
+	}
+	if err := recordBrokers(o.State, o.Brokers); err != nil {
+		return nil, err
 	}
 	s := &Stack{state: o.State}
 	if err := s.start(ctx, o); err != nil {
@@ -124,12 +121,7 @@ func (s *Stack) start(ctx context.Context, o Options) error {
 		}
 		return s.Install(gctx, functions...)
 	})
-	if slices.Contains(o.Brokers, Redis) {
-		g.Go(func() (err error) {
-			s.Redis, err = startRedis(gctx, o.State)
-			return err
-		})
-	}
+	s.startBrokers(gctx, g, o)
 	if err := g.Wait(); err != nil {
 		return err
 	}
@@ -164,7 +156,9 @@ func Attach(f *state.Folder, progress io.Writer) (*Stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Stack{ControlPlane: cp, Redis: attachRedis(f), state: f}, nil
+	s := &Stack{ControlPlane: cp, state: f}
+	s.attachBrokers(f)
+	return s, nil
 }
 
 // Reload builds our packages again and upgrades those that changed.
@@ -177,51 +171,11 @@ func (s *Stack) Reload(ctx context.Context, f *state.Folder, o Options) error {
 	return s.install(ctx, o, ours)
 }
 
-func startRedis(ctx context.Context, f *state.Folder) (*broker.Redis, error) {
-	o := redisOptions(f)
-	var err error
-	if o.Port, err = f.Port(Redis); err != nil {
-		return nil, err
-	}
-	if o.TLSPort, err = f.Port(redisTLS); err != nil {
-		return nil, err
-	}
-	return broker.StartRedis(ctx, o)
-}
-
-const redisTLS = "redis-tls"
-
-func redisOptions(f *state.Folder) broker.RedisOptions {
-	return broker.RedisOptions{
-		Dir: f.Path(Redis), LogFile: f.LogFile(Redis), PIDFile: f.PIDFile(Redis), Mark: f.Path(), Detached: f.Detached,
-		TLS: true, AppendOnly: true, ACLFile: true,
-	}
-}
-
-// attachRedis returns nil if none runs.
-func attachRedis(f *state.Folder) *broker.Redis {
-	o := redisOptions(f)
-	o.Port, o.TLSPort = f.KnownPort(Redis), f.KnownPort(redisTLS)
-	r, err := broker.AttachRedis(o)
-	if err != nil {
-		return nil
-	}
-	return r
-}
-
 // Stop ends everything, brokers last: the provider may still want to reach them. It is idempotent.
 func (s *Stack) Stop() error {
-	var errs []error
+	var err error
 	if s.ControlPlane != nil {
-		errs = append(errs, s.ControlPlane.Stop())
+		err = s.ControlPlane.Stop()
 	}
-	if s.Redis != nil {
-		errs = append(errs, s.Redis.Stop())
-	}
-	return errors.Join(errs...)
-}
-
-// ParseBrokers reads a list such as "redis,kafka".
-func ParseBrokers(list string) []string {
-	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
+	return errors.Join(err, s.stopBrokers())
 }

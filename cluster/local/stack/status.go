@@ -31,7 +31,11 @@ func Status(ctx context.Context, f *state.Folder) ([]Component, error) {
 	if err != nil {
 		return nil, err
 	}
-	names := slices.Clone(startOrder)
+	brokers, err := Brokers(f)
+	if err != nil {
+		return nil, err
+	}
+	names := startOrder(brokers)
 	for _, c := range started {
 		if !slices.Contains(names, c) {
 			names = append(names, c)

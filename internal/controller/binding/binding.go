@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"maps"
-	"slices"
 	"strconv"
 
 	"github.com/crossplane/crossplane-runtime/v2/pkg/errors"
@@ -18,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/crossplane-contrib/provider-eventstore/apis/common/v1alpha1"
+	"github.com/crossplane-contrib/provider-eventstore/internal/controller/managed"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
 )
@@ -67,7 +67,7 @@ func Of(ctx context.Context, r client.Reader, mg resource.Managed, provided *xpv
 		return Credentials{}, errors.New("spec.forProvider.principalSecretRef is refused, because the ProviderConfig says principals: Managed: remove the one, or set the other to Provided")
 	}
 	c, err := Published(ctx, r, mg)
-	if _, ok := Secret(mg); err != nil || !ok || !canCreate(mg.GetManagementPolicies()) {
+	if _, ok := Secret(mg); err != nil || !ok || !managed.Allows(mg, xpv2.ManagementActionCreate) {
 		return c, err
 	}
 	if c.Password, err = issue(c.Password); err != nil {
@@ -167,13 +167,6 @@ func ours(s *corev1.Secret, mg resource.Managed) bool {
 		}
 	}
 	return false
-}
-
-// canCreate reports whether the policies of a resource allow to give it a user.
-func canCreate(p xpv2.ManagementPolicies) bool {
-	return len(p) == 0 || slices.ContainsFunc(p, func(a xpv2.ManagementAction) bool {
-		return a == xpv2.ManagementActionAll || a == xpv2.ManagementActionCreate
-	})
 }
 
 // Details merges parts of a connection Secret. Later ones win.

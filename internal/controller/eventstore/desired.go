@@ -155,11 +155,11 @@ func knownRecords(o *v1alpha1.EventStoreObservation, seen map[int]int64) map[int
 }
 
 // lateInitialize writes into the spec what the provider decided, or an imported store has. It reports whether it did.
-func lateInitialize(p *v1alpha1.EventStoreParameters, o plan.ObservedStore) bool {
-	if p.Partitions != nil || o.Partitions == 0 {
+func lateInitialize(p *v1alpha1.EventStoreParameters, partitions int) bool {
+	if p.Partitions != nil || partitions == 0 {
 		return false
 	}
-	n := int32(o.Partitions) //nolint:gosec // At most 1024.
+	n := int32(partitions) //nolint:gosec // At most 1024.
 	p.Partitions = &n
 	return true
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/crossplane/crossplane-runtime/v2/pkg/event"
 	"github.com/crossplane/crossplane-runtime/v2/pkg/meta"
 	runtimemanaged "github.com/crossplane/crossplane-runtime/v2/pkg/reconciler/managed"
+	xpv2 "github.com/crossplane/crossplane/apis/v2/core/v2"
 
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
 	"github.com/crossplane-contrib/provider-eventstore/internal/controller/binding"
@@ -76,11 +77,20 @@ func (e *external[T]) Observe(ctx context.Context, mg T) (runtimemanaged.Externa
 		ResourceUpToDate: len(e.plan.Changes) == 0,
 		Diff:             condition.Changes(e.plan.Changes),
 	}
+	creates := managed.Announce(ctx, mg, o.ResourceExists)
 	if !e.plan.Blocked() {
 		o.ConnectionDetails = e.details()
-		o.ResourceLateInitialized = lateInitialize(mg.Parameters(), observed)
+		o.ResourceLateInitialized = lateInitialize(mg.Parameters(), e.partitions(mg, creates))
 	}
 	return o, nil
+}
+
+// partitions is how many partitions the store has, or is about to get; 0 if that is not known, or not to be written.
+func (e *external[T]) partitions(mg T, creates bool) int {
+	if creates && managed.Allows(mg, xpv2.ManagementActionLateInitialize) {
+		return e.desired.PartitionsToCreate()
+	}
+	return e.observed.Partitions
 }
 
 // issue makes the password of the store's user, or keeps the current one.

@@ -11,7 +11,6 @@ import (
 	"github.com/crossplane/crossplane-runtime/v2/pkg/errors"
 	"github.com/crossplane/crossplane-runtime/v2/pkg/event"
 	"github.com/crossplane/crossplane-runtime/v2/pkg/feature"
-	"github.com/crossplane/crossplane-runtime/v2/pkg/meta"
 	"github.com/crossplane/crossplane-runtime/v2/pkg/ratelimiter"
 	runtimemanaged "github.com/crossplane/crossplane-runtime/v2/pkg/reconciler/managed"
 	"github.com/crossplane/crossplane-runtime/v2/pkg/resource"
@@ -82,7 +81,8 @@ func Setup[T Object](mgr ctrl.Manager, s Shell, k Kind[T]) error {
 	name := runtimemanaged.ControllerName(k.GVK.GroupKind().String())
 	options := []runtimemanaged.ReconcilerOption{
 		runtimemanaged.WithTypedExternalConnector(k.Connector),
-		runtimemanaged.WithInitializers(initializer{client: mgr.GetClient()}),
+		runtimemanaged.WithInitializers(newMetadata(mgr.GetClient())),
+		runtimemanaged.WithFinalizer(newMetadata(mgr.GetClient())),
 		runtimemanaged.WithLogger(s.Logger.WithValues("controller", name)),
 		runtimemanaged.WithRecorder(s.Recorder),
 		runtimemanaged.WithPollInterval(s.PollInterval),
@@ -121,7 +121,7 @@ func Setup[T Object](mgr ctrl.Manager, s Shell, k Kind[T]) error {
 	if k.Watch != nil {
 		b = k.Watch(b)
 	}
-	err := b.Complete(ratelimiter.NewReconciler(name, fresh.Once(r), s.GlobalRateLimiter))
+	err := b.Complete(ratelimiter.NewReconciler(name, fresh.Once(passing(r)), s.GlobalRateLimiter))
 	return errors.Wrapf(err, "cannot set up the controller %s", name)
 }
 
@@ -173,22 +173,6 @@ func ObserveOnly(mg resource.Managed) bool {
 	return len(p) > 0 && !slices.ContainsFunc(p, func(a xpv2.ManagementAction) bool {
 		return a != xpv2.ManagementActionObserve && a != xpv2.ManagementActionLateInitialize
 	})
-}
-
-// initializer gives a resource its external name and its finalizer in one update, before anything is observed: the
-// runtime adds the finalizer afterwards, by an update that wipes the status which Observe has just set.
-type initializer struct{ client client.Client }
-
-func (i initializer) Initialize(ctx context.Context, mg resource.Managed) error {
-	o, ok := mg.(Object)
-	if !ok || meta.WasDeleted(mg) || (meta.GetExternalName(mg) != "" && meta.FinalizerExists(mg, runtimemanaged.FinalizerName)) {
-		return nil
-	}
-	if meta.GetExternalName(mg) == "" {
-		meta.SetExternalName(mg, o.DefaultExternalName())
-	}
-	meta.AddFinalizer(mg, runtimemanaged.FinalizerName)
-	return errors.Wrap(i.client.Update(ctx, mg), "cannot set the external name")
 }
 
 // tolerant keeps the manager running when a state recorder ends with the error of its context.

@@ -76,6 +76,7 @@ func (e *external[T]) Observe(ctx context.Context, mg T) (runtimemanaged.Externa
 		ResourceUpToDate: len(e.plan.Changes) == 0,
 		Diff:             condition.Changes(e.plan.Changes),
 	}
+	managed.Announce(ctx, mg, o.ResourceExists)
 	if !e.plan.Blocked() {
 		o.ConnectionDetails = e.details(mg)
 	}

@@ -1,0 +1,90 @@
+package managed
+
+import (
+	"context"
+	"slices"
+
+	"github.com/crossplane/crossplane-runtime/v2/pkg/errors"
+	"github.com/crossplane/crossplane-runtime/v2/pkg/meta"
+	runtimemanaged "github.com/crossplane/crossplane-runtime/v2/pkg/reconciler/managed"
+	"github.com/crossplane/crossplane-runtime/v2/pkg/resource"
+	xpv2 "github.com/crossplane/crossplane/apis/v2/core/v2"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+)
+
+// metadata gives a resource its external name and its finalizer. Both are there for Observe, and are saved before anything
+// is created: by the update with which the runtime announces a creation, or, where nothing is to be created, by one of
+// their own. The runtime would write once more for each of them, and wipe the status that Observe has just set.
+type metadata struct {
+	resource.Finalizer // That removes it.
+	client             client.Client
+}
+
+func newMetadata(c client.Client) metadata {
+	return metadata{Finalizer: resource.NewAPIFinalizer(c, runtimemanaged.FinalizerName), client: c}
+}
+
+// Initialize implements [runtimemanaged.Initializer].
+func (m metadata) Initialize(ctx context.Context, mg resource.Managed) error {
+	o, ok := mg.(Object)
+	if !ok || meta.WasDeleted(mg) || (meta.GetExternalName(mg) != "" && meta.FinalizerExists(mg, runtimemanaged.FinalizerName)) {
+		return nil
+	}
+	if meta.GetExternalName(mg) == "" {
+		meta.SetExternalName(mg, o.DefaultExternalName())
+	}
+	meta.AddFinalizer(mg, runtimemanaged.FinalizerName)
+	passOf(ctx).unsaved = true
+	return nil
+}
+
+// AddFinalizer implements [resource.Finalizer]. The runtime calls it between Observe and Create.
+func (m metadata) AddFinalizer(ctx context.Context, o resource.Object) error {
+	p := passOf(ctx)
+	if !p.unsaved || p.creates {
+		return nil
+	}
+	saved := o.DeepCopyObject().(resource.Object) //nolint:forcetypeassert // A copy has the type of its original.
+	if err := m.client.Update(ctx, saved); err != nil {
+		return errors.Wrap(err, "cannot set the external name and the finalizer")
+	}
+	o.SetResourceVersion(saved.GetResourceVersion()) // The rest is as it was, status included.
+	return nil
+}
+
+// pass is what one reconcile knows of itself.
+type pass struct {
+	unsaved bool // The metadata is new.
+	creates bool // A creation is about to be announced.
+}
+
+type passKey struct{}
+
+// passing gives each reconcile its pass.
+func passing(r reconcile.Reconciler) reconcile.Reconciler {
+	return reconcile.Func(func(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+		return r.Reconcile(context.WithValue(ctx, passKey{}, &pass{}), req)
+	})
+}
+
+func passOf(ctx context.Context) *pass {
+	if p, ok := ctx.Value(passKey{}).(*pass); ok {
+		return p
+	}
+	return &pass{}
+}
+
+// Announce notes whether Observe has found anything. It reports whether a creation follows, whose
+// announcement saves what is changed in mg until then.
+func Announce(ctx context.Context, mg resource.Managed, exists bool) (creates bool) {
+	creates = !exists && !meta.WasDeleted(mg) && Allows(mg, xpv2.ManagementActionCreate)
+	passOf(ctx).creates = creates
+	return creates
+}
+
+// Allows reports whether the policies of a resource allow an action.
+func Allows(mg resource.Managed, action xpv2.ManagementAction) bool {
+	p := mg.GetManagementPolicies()
+	return len(p) == 0 || slices.Contains(p, xpv2.ManagementActionAll) || slices.Contains(p, action)
+}

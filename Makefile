@@ -72,3 +72,9 @@ bench: deps ## Measure stores, claims, drift and the steady state on all backend
 bench-scale: deps ## Measure the steady state of ten thousand stores, on Redis and Kafka.
 	$(LOCAL) up --brokers redis,kafka
 	go run ./test/bench --backends redis,kafka --scale 10000 --output _output/bench/scale.json $(BENCH)
+
+SOAK ?=
+
+.PHONY: soak
+soak: deps ## Let stores come and go on all backends for a quarter of an hour, and see that nothing is lost or left.
+	go run ./test/soak --backends $(BACKENDS) $(SOAK)

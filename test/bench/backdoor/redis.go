@@ -106,10 +106,6 @@ func (b *redisBroker) seeOwner(ctx context.Context, t Target) (string, error) {
 	return fmt.Sprint(v), err
 }
 
-func (b *redisBroker) partitions(ctx context.Context, store string) (int, error) {
-	return b.admin.HGet(ctx, layout.RedisMarker(store), layout.RedisMarkerPartitions).Int()
-}
-
 func (b *redisBroker) destroyGroup(ctx context.Context, t Target) error {
 	return b.admin.XGroupDestroy(ctx, layout.RedisEvents(t.Store, 0), t.Subscription).Err()
 }

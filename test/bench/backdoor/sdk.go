@@ -41,7 +41,7 @@ func (a *sdkApplication) Consume(ctx context.Context, handle func(id string)) er
 		return nil
 	})
 	if ctx.Err() != nil || errors.Is(err, context.Canceled) {
-		return nil
+		return nil //nolint:nilerr // It was told to stop.
 	}
 	return err
 }

@@ -76,7 +76,7 @@ func (p *Plane) RestartProvider(ctx context.Context, patience time.Duration) err
 	return Until(ctx, patience, "the provider is back", func(ctx context.Context) (bool, error) {
 		now, err := p.o.Provider()
 		if err != nil || now.PID() == old.PID() {
-			return false, nil
+			return false, nil //nolint:nilerr // Until it is back.
 		}
 		c, err := p.ProviderCounters(ctx)
 		// It serves metrics before it is the leader, and before its caches are filled.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	kerrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -147,3 +149,50 @@ func (w *Workspace) kinds() []schema.GroupVersionKind {
 	})
 	return append(kinds, EventStore, Subscription)
 }
+
+// Delete deletes an object of the workspace and waits until it is gone. What protects it is confirmed as its condition
+// asks.
+func (w *Workspace) Delete(ctx context.Context, o client.Object, patience time.Duration) error {
+	gvk, err := w.Kube.GroupVersionKindFor(o)
+	if err != nil {
+		return err
+	}
+	watch, err := w.Watch(ctx, gvk)
+	if err != nil {
+		return err
+	}
+	if err := w.Kube.Delete(ctx, o); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("cannot delete %s %s: %w", gvk.Kind, o.GetName(), err)
+	}
+	confirmed := ""
+	err = Until(ctx, patience, fmt.Sprintf("%s %s is gone", gvk.Kind, o.GetName()), func(ctx context.Context) (bool, error) {
+		if token := tokenIn(watch.Conditions(o.GetName())); token != "" && token != confirmed {
+			confirmed = token
+			patch := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.AnnotationConfirm, token)
+			err := w.Kube.Patch(ctx, o, client.RawPatch(types.MergePatchType, patch))
+			return false, client.IgnoreNotFound(err)
+		}
+		return !watch.Has(o.GetName()), nil
+	})
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, watch.Conditions(o.GetName()))
+	}
+	return nil
+}
+
+// tokenIn returns the token that conditions ask to confirm with.
+func tokenIn(conditions string) string {
+	_, after, ok := strings.Cut(conditions, "confirm with ")
+	if !ok || len(after) < 8 {
+		return ""
+	}
+	return after[:8]
+}
+
+// Protected is a store that is not deleted while it holds records, unless that is confirmed.
+func Protected(s *namespacedv1alpha1.EventStore) {
+	s.Spec.ForProvider.DeletionProtection = v1alpha1.DeletionProtectionWhenNotEmpty
+}
+
+// Kinds returns the kinds of resources.
+func Kinds() []schema.GroupVersionKind { return []schema.GroupVersionKind{EventStore, Subscription} }

@@ -1,0 +1,113 @@
+// Command soak lets stores and subscriptions come and go on all backends for a while, at random but seeded: applications
+// write and consume, somebody changes things behind the provider's back, brokers are killed and come back. In the end
+// everything that was acknowledged must be there and have been consumed, all that is left must be Ready, and after its
+// deletion nothing may be left anywhere.
+//
+//	make soak
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/go-logr/logr"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/crossplane-contrib/provider-eventstore/cluster/local/process"
+	"github.com/crossplane-contrib/provider-eventstore/cluster/local/stack"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/test/bench/backdoor"
+	"github.com/crossplane-contrib/provider-eventstore/test/bench/plane"
+)
+
+func main() {
+	o := options{}
+	dir := flag.String("dir", "", "where the control plane and the brokers live; default: a folder that is deleted afterwards, unless something was wrong")
+	backends := flag.String("backends", "redis,kafka,pulsar", "which brokers are used, separated by commas")
+	flag.DurationVar(&o.duration, "duration", 15*time.Minute, "for how long things come and go")
+	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "what everything is drawn by")
+	flag.IntVar(&o.slots, "slots", 8, "how many stores there are at a time on each backend")
+	flag.DurationVar(&o.pause, "pause", 4*time.Second, "how long it takes at most until the next thing happens to a store")
+	flag.Float64Var(&o.memory, "memory", 512, "how much memory the provider may take, in MiB")
+	flag.Parse()
+	quiet()
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, *dir, stack.ParseBrokers(*backends), o); err != nil {
+		fmt.Fprintln(os.Stderr, "soak:", err)
+		os.Exit(1) //nolint:gocritic // The process ends, and its deferred calls with it.
+	}
+}
+
+// quiet keeps libraries from telling what ends in an error, or is tried again: brokers go down here all the time.
+func quiet() {
+	ctrllog.SetLogger(logr.Discard())
+	connect.SetLogger(func(string) {})
+}
+
+// run starts a control plane of its own, because only who started a broker can start it again.
+func run(ctx context.Context, dir string, backends []string, o options) (err error) {
+	temporary := dir == ""
+	if temporary {
+		if dir, err = os.MkdirTemp("", "soak-"); err != nil {
+			return err
+		}
+	}
+	s, err := stack.Start(ctx, stack.Options{Dir: dir, Brokers: backends})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		err = errors.Join(err, s.Stop())
+		switch {
+		case err != nil:
+			err = fmt.Errorf("%w\nThe logs are in %s", err, filepath.Join(dir, "logs"))
+		case temporary:
+			err = os.RemoveAll(dir)
+		}
+	}()
+	p, err := plane.New(plane.Options{
+		Config: s.Config(), Metrics: s.ProviderMetricsURL(),
+		Provider: func() (*process.Process, error) { return s.Process("provider-eventstore") },
+	})
+	if err != nil {
+		return err
+	}
+	brokers, err := brokersOf(s, backends)
+	if err != nil {
+		return err
+	}
+	summary, err := soak(ctx, p, brokers, o)
+	fmt.Println(summary)
+	return err
+}
+
+// restartable is what soak needs of a broker that runs here.
+type restartable interface {
+	Kill() error
+	Stop() error
+	Restart(ctx context.Context) error
+}
+
+func brokersOf(s *stack.Stack, backends []string) ([]*brokerUnderTest, error) {
+	var brokers []*brokerUnderTest
+	for _, name := range backends {
+		b := &brokerUnderTest{name: name, config: name}
+		switch {
+		case name == "redis" && s.Redis != nil:
+			b.door, b.process = backdoor.Redis(s.Redis), s.Redis
+		default:
+			return nil, fmt.Errorf("cannot use backend %q: known are %s", name, strings.Join([]string{"redis"}, ", "))
+		}
+		brokers = append(brokers, b)
+	}
+	return brokers, nil
+}

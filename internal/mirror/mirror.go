@@ -310,7 +310,7 @@ func sameStore(a, b plan.ObservedStore) bool {
 			return false
 		}
 	}
-	return a.StoreSettings == b.StoreSettings && maps.Equal(a.Settings, b.Settings) && a.Unavailable == b.Unavailable && a.Marked == b.Marked && a.Layout == b.Layout && a.Kind == b.Kind &&
+	return a.StoreSettings == b.StoreSettings && a.Grown == b.Grown && maps.Equal(a.Settings, b.Settings) && a.Unavailable == b.Unavailable && a.Marked == b.Marked && a.Layout == b.Layout && a.Kind == b.Kind &&
 		a.Principal == b.Principal && a.Persistence == b.Persistence && a.Takeovers == b.Takeovers && (a.DeadLetters == 0) == (b.DeadLetters == 0)
 }
 

@@ -88,6 +88,8 @@ const (
 	ReasonUnowned Reason = "Unowned"
 	// ReasonPartitionsChanged: the spec has another number of partitions than the store was created with.
 	ReasonPartitionsChanged Reason = "PartitionsChanged"
+	// ReasonPartitionsGrown: somebody has added partitions on the broker, which are not used.
+	ReasonPartitionsGrown Reason = "PartitionsGrown"
 	// ReasonRetentionShrink: the spec keeps events for less time, or fewer of them, than the broker does now.
 	ReasonRetentionShrink Reason = "RetentionShrink"
 	// ReasonTTLShortened: the spec sets or lowers messageTTL, which makes subscriptions skip events.

@@ -85,6 +85,14 @@ func TestSettings(t *testing.T) {
 			},
 			want: brief{Refusals: []refusal{{ReasonReplicasChanged, FieldReplicas, ""}}},
 		},
+		"Grown": {
+			reason: "Partitions that somebody has added stay unused, which is said; the rest is done.",
+			args: args{
+				d: desired(func(d *DesiredStore) { d.Snapshots = true }),
+				o: observed(func(o *ObservedStore) { o.Grown = 2 }),
+			},
+			want: brief{Changes: []string{"snapshots: false -> true"}, Refusals: []refusal{{ReasonPartitionsGrown, FieldPartitions, ""}}},
+		},
 		"ReplicasOfTheBroker": {
 			reason: "Who asks for no number has any.",
 			args:   args{d: desired(), o: observed(func(o *ObservedStore) { o.Replicas = 3 })},

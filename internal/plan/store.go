@@ -123,6 +123,8 @@ type ObservedStore struct {
 	// Unavailable says, in half a sentence, what of the store does not answer, such as a partition without a leader.
 	// Logs may then be incomplete, and nothing is concluded from them.
 	Unavailable string
+	// Grown is how many partitions there are beyond those that the store was created with. Nothing is in them.
+	Grown int
 	// MaxEventBytesLimit is how large the broker lets maxEventBytes be. 0: not known.
 	MaxEventBytesLimit int64
 
@@ -307,6 +309,12 @@ func diffFields(p Plan, d DesiredStore, o ObservedStore, c Context) Plan {
 		p.Refusals = append(p.Refusals, Refusal{
 			Reason: ReasonPartitionsChanged, Field: FieldPartitions,
 			Message: fmt.Sprintf("Store %q has %d partitions and the spec %d, but another number would reorder aggregates: set partitions to %d, or create a new store and migrate", d.Name, o.Partitions, d.Partitions, o.Partitions),
+		})
+	}
+	if o.Grown > 0 {
+		p.Refusals = append(p.Refusals, Refusal{
+			Reason: ReasonPartitionsGrown, Field: FieldPartitions,
+			Message: fmt.Sprintf("Somebody has added %d partitions to the %d of store %q on the broker, and they stay unused, because aggregates would be reordered: create a new store with more of them and migrate", o.Grown, o.Partitions, d.Name),
 		})
 	}
 	if d.Replicas != 0 && o.Replicas != 0 && d.Replicas != o.Replicas {

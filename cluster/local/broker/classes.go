@@ -45,10 +45,10 @@ func (d distribution) archived(ctx context.Context, progress io.Writer, jars str
 		return "", fmt.Errorf("cannot prepare the classes of %s: %w", d.name, err)
 	}
 	file := filepath.Join(dir, archive)
-	if _, err := os.Stat(file); err != nil {
-		return "-Xshare:auto", nil
+	if _, err := os.Stat(file); err == nil {
+		return "-XX:SharedArchiveFile=" + file, nil
 	}
-	return "-XX:SharedArchiveFile=" + file, nil
+	return "-Xshare:auto", nil
 }
 
 // archiveDigest names all that an archive depends on: another JVM would refuse it.

@@ -73,6 +73,7 @@ func (j jvm) args(main string, args ...string) []string {
 		// A broker that lives for a test is faster with the simple compiler and collector, and takes half the memory.
 		"-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC",
 		"-Xms64m", "-Xmx" + j.heap, "-XX:-UsePerfData",
+		"-XX:+ExitOnOutOfMemoryError", // Instead of answering some requests and not others.
 		"-Djava.net.preferIPv4Stack=true",
 		"-Djava.io.tmpdir=" + filepath.Join(j.dir, "tmp"), // Native libraries, which a kill leaves behind.
 		"-Dlog4j2.configurationFile=" + j.logConfig(),
@@ -109,13 +110,19 @@ func exception(log string) string {
 	return last
 }
 
-// stopJava stops a process that may be frozen, or was never started.
-func stopJava(p *process.Process) error {
+// stop stops a process that may be frozen, or was never started.
+func stop(p *process.Process, grace time.Duration) error {
 	if p == nil {
 		return nil
 	}
 	if err := p.Signal(syscall.SIGCONT); err != nil {
 		return err
 	}
-	return p.Stop(javaGrace)
+	return p.Stop(grace)
+}
+
+// portTaken reports whether a broker did not start because of one of its ports: between the moment when it was free and the
+// start of a JVM, another process may have taken it.
+func portTaken(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "Address already in use")
 }

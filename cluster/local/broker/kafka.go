@@ -113,6 +113,14 @@ func StartKafka(ctx context.Context, o KafkaOptions) (*Kafka, error) {
 			return nil, err
 		}
 	}
+	k, err := tryKafka(ctx, o, jars)
+	if o.Ports == nil && portTaken(err) {
+		return tryKafka(ctx, o, jars)
+	}
+	return k, err
+}
+
+func tryKafka(ctx context.Context, o KafkaOptions, jars string) (*Kafka, error) {
 	k, err := newKafka(o)
 	if err != nil {
 		return nil, err

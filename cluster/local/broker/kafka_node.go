@@ -136,7 +136,7 @@ func (n *KafkaNode) ping(nodes int) error {
 func (n *KafkaNode) Process() *process.Process { return n.proc }
 
 // Stop ends the node the way an operator does: it hands its partitions over, if others run. It is idempotent.
-func (n *KafkaNode) Stop() error { return stopJava(n.proc) }
+func (n *KafkaNode) Stop() error { return stop(n.proc, javaGrace) }
 
 // Kill ends the node with SIGKILL. It is idempotent.
 func (n *KafkaNode) Kill() error {

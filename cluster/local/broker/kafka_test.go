@@ -5,11 +5,14 @@ import (
 	"crypto/sha512"
 	"crypto/tls"
 	"errors"
+	"net"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/IBM/sarama"
+
+	"github.com/crossplane-contrib/provider-eventstore/cluster/local/process"
 )
 
 func startKafka(t *testing.T, o KafkaOptions) *Kafka {
@@ -225,9 +228,10 @@ func (k *Kafka) testPrincipals(t *testing.T) {
 		}
 	}
 	want(t, sarama.ErrTopicAuthorizationFailed)
-	err := admin.CreateACL(
-		sarama.Resource{ResourceType: sarama.AclResourceTopic, ResourceName: "hers", ResourcePatternType: sarama.AclPatternLiteral},
-		sarama.Acl{Principal: "User:alice", Host: "*", Operation: sarama.AclOperationDescribe, PermissionType: sarama.AclPermissionAllow})
+	err := admin.CreateACLs([]*sarama.ResourceAcls{{
+		Resource: sarama.Resource{ResourceType: sarama.AclResourceTopic, ResourceName: "hers", ResourcePatternType: sarama.AclPatternLiteral},
+		Acls:     []*sarama.Acl{{Principal: "User:alice", Host: "*", Operation: sarama.AclOperationDescribe, PermissionType: sarama.AclPermissionAllow}},
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -294,8 +298,28 @@ func TestKafkaSaysWhyItDoesNotStart(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts Kafka")
 	}
+	t.Parallel()
 	_, err := StartKafka(t.Context(), KafkaOptions{Dir: t.TempDir(), Config: map[string]string{"num.io.threads": "none"}})
 	if err == nil || !strings.Contains(err.Error(), "num.io.threads") {
 		t.Errorf("StartKafka: %v, want the line that names the setting", err)
 	}
+	_, err = StartKafka(t.Context(), KafkaOptions{Dir: t.TempDir(), Ports: takenPorts(t, 3)})
+	if !portTaken(err) {
+		t.Errorf("StartKafka: %v, want it to say that the port is taken", err)
+	}
+}
+
+// takenPorts returns n ports, of which another has the first.
+func takenPorts(t *testing.T, n int) []int {
+	t.Helper()
+	ports, err := process.FreePorts(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", process.Loopback(ports[0]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return ports
 }

@@ -117,6 +117,14 @@ func StartPulsar(ctx context.Context, o PulsarOptions) (*Pulsar, error) {
 			return nil, err
 		}
 	}
+	p, err := tryPulsar(ctx, o, jars)
+	if o.Ports == nil && portTaken(err) {
+		return tryPulsar(ctx, o, jars)
+	}
+	return p, err
+}
+
+func tryPulsar(ctx context.Context, o PulsarOptions, jars string) (*Pulsar, error) {
 	p, err := newPulsar(o)
 	if err != nil {
 		return nil, err
@@ -281,7 +289,7 @@ func (p *Pulsar) Ping(ctx context.Context) error {
 func (p *Pulsar) Process() *process.Process { return p.proc }
 
 // Stop ends the server the way an operator does. It is idempotent.
-func (p *Pulsar) Stop() error { return stopJava(p.proc) }
+func (p *Pulsar) Stop() error { return stop(p.proc, javaGrace) }
 
 // Kill ends the server with SIGKILL. It is idempotent.
 func (p *Pulsar) Kill() error { return p.proc.Kill() }

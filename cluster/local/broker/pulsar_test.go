@@ -251,6 +251,10 @@ func TestPulsarSaysWhyItDoesNotStart(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "no.such.Class") {
 		t.Errorf("StartPulsar: %v, want the line that names the class", err)
 	}
+	_, err = StartPulsar(t.Context(), PulsarOptions{Dir: t.TempDir(), Ports: takenPorts(t, 4)})
+	if !portTaken(err) {
+		t.Errorf("StartPulsar: %v, want it to say that the port is taken", err)
+	}
 }
 
 func TestPulsarBehindAProxy(t *testing.T) {

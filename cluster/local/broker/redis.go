@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/process"
@@ -232,10 +233,16 @@ func (r *Redis) start(ctx context.Context) error {
 func (r *Redis) PID() int { return r.proc.PID() }
 
 // Stop ends the server the way an operator does: it may still write its data. It is idempotent.
-func (r *Redis) Stop() error { return r.proc.Stop(0) }
+func (r *Redis) Stop() error { return stop(r.proc, 0) }
 
 // Kill ends the server with SIGKILL: whatever is not on disk is lost. It is idempotent.
 func (r *Redis) Kill() error { return r.proc.Kill() }
+
+// Pause freezes the server: it keeps its connections, and answers nothing. It is idempotent.
+func (r *Redis) Pause() error { return r.proc.Signal(syscall.SIGSTOP) }
+
+// Resume ends a Pause. It is idempotent.
+func (r *Redis) Resume() error { return r.proc.Signal(syscall.SIGCONT) }
 
 // Restart starts the server again on the same ports, with what is left of its data; it is stopped first if it runs.
 func (r *Redis) Restart(ctx context.Context) error {
@@ -245,5 +252,5 @@ func (r *Redis) Restart(ctx context.Context) error {
 	return r.start(ctx)
 }
 
-// Process returns the running server: Signal(SIGSTOP) and Signal(SIGCONT) freeze it for a while.
+// Process returns the running server.
 func (r *Redis) Process() *process.Process { return r.proc }

@@ -11,6 +11,7 @@ package backendtest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -59,6 +60,9 @@ type Harness struct {
 	// try. They are called after the store has records.
 	StoreAttempts        func(t *testing.T, store, user, password string) []Attempt
 	SubscriptionAttempts func(t *testing.T, id backend.SubscriptionID, user, password string) []Attempt
+
+	// SubscriptionsGoWithStore means that the broker keeps nothing of a subscription whose store was deleted.
+	SubscriptionsGoWithStore bool
 
 	// Others are backends for the same broker over other ways to reach it, such as TLS.
 	Others map[string]backend.Backend
@@ -220,8 +224,9 @@ func (s *suite) subscription(store, name string) plan.DesiredSubscription {
 			Owner: plan.Owner{ControlPlane: controlPlane, Group: "eventstore.m.crossplane.io", Kind: "Subscription", Namespace: "suite", Name: store + "-" + name, UID: "uid-2"},
 		},
 		Store: store, Name: name,
-		StartFrom: plan.Start{Earliest: true},
-		Principal: s.subscriptionPrincipal(id),
+		StartFrom:  plan.Start{Earliest: true},
+		DeadLetter: true,
+		Principal:  s.subscriptionPrincipal(id),
 	}
 }
 
@@ -360,6 +365,11 @@ func fields(changes []plan.Change) string {
 		}
 	}
 	return strings.Join(names, ", ")
+}
+
+// madeOf returns the fields of the changes that create something. Settings are the backend's own business.
+func madeOf(changes []plan.Change) string {
+	return fields(slices.DeleteFunc(slices.Clone(changes), func(c plan.Change) bool { return c.Field == plan.FieldSetting }))
 }
 
 // refused returns the token of the only refusal, which must have the reason.

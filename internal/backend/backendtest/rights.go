@@ -13,6 +13,7 @@ func (s *suite) testRights(t *testing.T) {
 	t.Run("Store", s.testStoreRights)
 	t.Run("Subscription", s.testSubscriptionRights)
 	t.Run("Password", s.testPassword)
+	t.Run("IssuedPassword", s.testIssuedPassword)
 	t.Run("NoSecretInErrors", s.testNoSecretInErrors)
 }
 
@@ -51,6 +52,9 @@ func (s *suite) testPassword(t *testing.T) {
 	if s.Login == nil {
 		t.Skip("the broker has no users")
 	}
+	if _, ok := s.Backend.(backend.Issuer); ok {
+		t.Skip("the backend issues passwords, so nobody chooses one")
+	}
 	d := s.store(s.name())
 	s.mustApplyStore(t, d)
 	const renewed = "fifteen men on a dead man's chest"
@@ -81,6 +85,41 @@ func (s *suite) testPassword(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := s.Login(t.Context(), user, renewed); err == nil {
+		t.Error("the user outlives its store")
+	}
+}
+
+// testIssuedPassword proves that an issued password is good for its principal alone, and kept while it is.
+func (s *suite) testIssuedPassword(t *testing.T) {
+	issuer, ok := s.Backend.(backend.Issuer)
+	if !ok || s.Login == nil {
+		t.Skip("the backend issues no passwords")
+	}
+	d, other := s.store(s.name()), s.store(s.name())
+	s.mustApplyStore(t, d)
+	s.mustApplyStore(t, other)
+	user, password := d.Principal.Name, s.password(d.Principal.Name)
+	for what, current := range map[string]string{"none": "", "no password of ours": "guess", "another's": s.password(other.Principal.Name)} {
+		if got, err := issuer.Issue(user, current); err != nil || got == current {
+			t.Errorf("issued where there was %s: the same: %t, %v", what, got == current, err)
+		}
+		if p := s.Backend.StorePrincipal(d.Name, "", current); p == d.Principal {
+			t.Errorf("the principal with %s has the digest of an issued one", what)
+		}
+	}
+	if got, err := issuer.Issue(user, password); err != nil || got != password {
+		t.Errorf("issued where there was a good one: the same: %t, %v", got == password, err)
+	}
+	if err := s.Login(t.Context(), user, password); err != nil {
+		t.Errorf("login: %v", err)
+	}
+	if err := s.Login(t.Context(), user, s.password(other.Principal.Name)); err == nil {
+		t.Error("another's password works")
+	}
+	if err := s.Backend.DeleteStores(t.Context(), s.stores(d.Name))[0]; err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Login(t.Context(), user, password); err == nil {
 		t.Error("the user outlives its store")
 	}
 }

@@ -43,7 +43,7 @@ func (s *suite) testStoreLifecycle(t *testing.T) {
 		t.Fatalf("a store that was never created exists: %+v", o)
 	}
 	create, p := s.change(t, d, s.context("uid-1"))
-	equal(t, "changes that create", "owner, events, principal", fields(p.Changes))
+	equal(t, "changes that create", "owner, events, principal", madeOf(p.Changes))
 	if err := s.applyStore(t, create); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,82 @@
+package pulsar
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
+)
+
+// Health asks a broker for its version, and what may hurt soon. The round trip is that of the request. That the provider may
+// use its tenant is part of it.
+func (b *Backend) Health(ctx context.Context) (backend.Health, error) {
+	start := time.Now()
+	version, err := b.version(ctx)
+	trip := time.Since(start)
+	if err != nil {
+		return backend.Health{}, b.explain(err)
+	}
+	err = b.get(ctx, "health", "namespaces/"+b.config.Tenant, nil)
+	if b.config.CreateTenant {
+		err = unlessAbsent(err)
+	}
+	if err != nil {
+		return backend.Health{}, b.explain(err)
+	}
+	return backend.Health{Version: version, Endpoint: b.brokers()[0], RoundTrip: trip, Warnings: b.warnings(ctx)}, nil
+}
+
+// version is the one answer that is no JSON.
+func (b *Backend) version(ctx context.Context) (string, error) {
+	b.observe("health", 1)
+	resp, err := b.admin.MakeRequestWithContext(ctx, http.MethodGet, api+"brokers/version")
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
+	return strings.Trim(strings.TrimSpace(string(text)), `"`), err
+}
+
+// A brokerConfig is what the brokers are configured with. nil means that it is not known: only a super user may look.
+type brokerConfig map[string]string
+
+func (b *Backend) brokerConfig(ctx context.Context) brokerConfig {
+	var raw map[string]json.RawMessage
+	if err := b.get(ctx, "health", "brokers/configuration/runtime", &raw); err != nil {
+		return nil
+	}
+	c := brokerConfig{}
+	for k, v := range raw {
+		c[k] = strings.Trim(string(v), `"`)
+	}
+	return c
+}
+
+func (c brokerConfig) number(name string) int64 {
+	n, err := strconv.ParseInt(c[name], 10, 64)
+	if err != nil {
+		return 0 // Not all versions have all names.
+	}
+	return n
+}
+
+// warnings are what may hurt soon. What endangers events is not among it: stores have policies of their own against that.
+func (b *Backend) warnings(ctx context.Context) (w []string) {
+	c := b.brokerConfig(ctx)
+	if c == nil {
+		return nil
+	}
+	if ms := c.number("managedLedgerNewEntriesCheckDelayInMillis"); ms > 0 {
+		w = append(w, "Every append with an expected version waits about "+strconv.FormatInt(ms, 10)+" ms longer than it must, because the brokers tell readers of new records late: set managedLedgerNewEntriesCheckDelayInMillis=0 on the brokers")
+	}
+	if c["authorizationEnabled"] == "false" {
+		w = append(w, "The brokers do not check permissions, so every principal may do everything: set authorizationEnabled=true on the brokers")
+	}
+	return w
+}

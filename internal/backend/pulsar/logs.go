@@ -1,0 +1,201 @@
+package pulsar
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
+	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
+)
+
+// A ledgerStats is what Pulsar says of the storage of one topic or partition. Entries are records, as long as producers do
+// not batch: those of the SDK never do.
+type ledgerStats struct {
+	Entries       int64  `json:"numberOfEntries"`
+	Size          int64  `json:"totalSize"`
+	LastConfirmed string `json:"lastConfirmedEntry"`
+	Ledgers       []struct {
+		ID      int64 `json:"ledgerId"`
+		Entries int64 `json:"entries"` // 0 for the last one, which is open.
+	} `json:"ledgers"`
+	CurrentEntries int64             `json:"currentLedgerEntries"`
+	Cursors        map[string]cursor `json:"cursors"`
+}
+
+// A cursor is where a subscription is.
+type cursor struct {
+	MarkDelete string `json:"markDeletePosition"` // Of the last record before the first that is not acknowledged.
+}
+
+// readLogs reads the storage of all partitions of a store's events, by their numbers. Those that do not answer are not in
+// it; nil means that there is no such topic.
+func (b *Backend) readLogs(ctx context.Context, kind, store string) (map[int]ledgerStats, error) {
+	var answer struct {
+		Partitions map[string]ledgerStats `json:"partitions"`
+	}
+	if err := b.get(ctx, kind, b.topic(store, layout.PulsarEvents)+"/partitioned-internalStats", &answer); err != nil {
+		return nil, unlessAbsent(err)
+	}
+	return byPartition(b.fullName(store, layout.PulsarEvents), answer.Partitions), nil
+}
+
+// byPartition turns the names of a topic's partitions into numbers.
+func byPartition[V any](topic string, named map[string]V) map[int]V {
+	numbered := make(map[int]V, len(named))
+	for p := range maxPartitions {
+		if len(numbered) == len(named) {
+			break
+		}
+		if v, ok := named[layout.PulsarPartition(topic, p)]; ok {
+			numbered[p] = v
+		}
+	}
+	return numbered
+}
+
+// readLedger reads the storage of a topic that is not partitioned. ok is false if there is none.
+func (b *Backend) readLedger(ctx context.Context, kind, store, local string) (s ledgerStats, ok bool, err error) {
+	err = b.get(ctx, kind, b.topic(store, local)+"/internalStats", &s)
+	if isAbsent(err) {
+		return s, false, nil
+	}
+	return s, err == nil, err
+}
+
+// bounds returns where the first and the last record are; ok is false if there are none.
+func (s ledgerStats) bounds() (begin, end position, ok bool) {
+	if s.Entries == 0 {
+		return begin, end, false
+	}
+	end, err := parsePosition(s.LastConfirmed)
+	if err != nil || end.entry < 0 {
+		return begin, end, false
+	}
+	for _, l := range s.Ledgers {
+		if l.Entries > 0 || l.ID == end.ledger {
+			return position{l.ID, 0}, end, true
+		}
+	}
+	return begin, end, false
+}
+
+// genesisOf returns where the genesis record of a partition is; nil if its first record is another, or there is none.
+func (b *Backend) genesisOf(ctx context.Context, kind, store string, partition int, s ledgerStats) (*position, error) {
+	begin, _, ok := s.bounds()
+	if !ok {
+		return nil, nil //nolint:nilnil // None is a value here.
+	}
+	head, err := b.entry(ctx, kind, store, layout.PulsarPartition(layout.PulsarEvents, partition), begin)
+	if err != nil || !head.genesis {
+		return nil, err
+	}
+	return &begin, nil
+}
+
+// observeLog describes one partition. exists is false if it has nothing at all: not even the genesis record.
+func (b *Backend) observeLog(ctx context.Context, kind, store string, partition int, s ledgerStats) (l plan.Log, exists bool, err error) {
+	l = plan.Log{Partition: partition, Records: s.Entries}
+	begin, end, ok := s.bounds()
+	if !ok {
+		return l, false, nil
+	}
+	genesis, err := b.genesisOf(ctx, kind, store, partition, s)
+	if err != nil {
+		return l, false, err
+	}
+	if genesis != nil {
+		begin = s.next(*genesis)
+		l.Records--
+	}
+	if l.Records <= 0 {
+		return l, true, nil
+	}
+	l.Bytes, l.First, l.Last = s.Size, begin.String(), end.String()
+	local := layout.PulsarPartition(layout.PulsarEvents, partition)
+	oldest, err := b.entry(ctx, kind, store, local, begin)
+	if err != nil {
+		return l, false, err
+	}
+	newest, err := b.entry(ctx, kind, store, local, end)
+	l.Oldest, l.Newest = oldest.published, newest.published
+	return l, true, err
+}
+
+// next returns the position after p, in the next ledger if p is the last of its own.
+func (s ledgerStats) next(p position) position {
+	for i, l := range s.Ledgers {
+		if l.ID == p.ledger && l.Entries > 0 && p.entry+1 >= l.Entries && i+1 < len(s.Ledgers) {
+			return position{s.Ledgers[i+1].ID, 0}
+		}
+	}
+	return position{p.ledger, p.entry + 1}
+}
+
+// An entry is what is known of one record, which never changes.
+type entry struct {
+	genesis   bool
+	published time.Time
+}
+
+// entryCache remembers records that were looked at.
+type entryCache struct {
+	mu      sync.Mutex
+	entries map[entryKey]entry
+}
+
+type entryKey struct {
+	topic string
+	at    position
+}
+
+// maxEntries is how many records are remembered: about 100 bytes each.
+const maxEntries = 200_000
+
+func (c *entryCache) get(k entryKey) (entry, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, ok := c.entries[k]
+	return e, ok
+}
+
+func (c *entryCache) put(k entryKey, e entry) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.entries == nil || len(c.entries) >= maxEntries {
+		c.entries = map[entryKey]entry{} // What is still needed comes back.
+	}
+	c.entries[k] = e
+}
+
+// drained is how much of a payload is read, though nobody wants it.
+const drained = 64 << 10
+
+// entry looks at one record, and not at its payload.
+func (b *Backend) entry(ctx context.Context, kind, store, local string, at position) (entry, error) {
+	key := entryKey{topic: b.topic(store, local), at: at}
+	if e, ok := b.entries.get(key); ok {
+		return e, nil
+	}
+	b.observe(kind, 1)
+	resp, err := b.admin.MakeRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s%s/ledger/%d/entry/%d", api, key.topic, at.ledger, at.entry))
+	if err != nil {
+		return entry{}, err
+	}
+	_, _ = io.CopyN(io.Discard, resp.Body, drained) // So that the connection is kept.
+	_ = resp.Body.Close()
+	var properties map[string]string
+	// What has no properties, or others, is no genesis record.
+	_ = json.Unmarshal([]byte(resp.Header.Get("X-Pulsar-PROPERTY")), &properties)
+	published, err := time.Parse(time.RFC3339Nano, resp.Header.Get("X-Pulsar-publish-time"))
+	if err != nil {
+		return entry{}, fmt.Errorf("cannot read when record %s was published: %w", at, err)
+	}
+	e := entry{genesis: properties[layout.ContentType] == layout.GenesisType, published: published}
+	b.entries.put(key, e)
+	return e, nil
+}

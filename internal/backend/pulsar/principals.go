@@ -1,0 +1,277 @@
+package pulsar
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
+	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
+	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
+)
+
+// Actions of permissions.
+const (
+	produce = "produce"
+	consume = "consume"
+)
+
+// A permission lets a role act on a topic, by its local name. Permissions are given on topics and never on a namespace:
+// whoever may consume in a namespace may also drop what any subscription in it has not read.
+type permission struct {
+	topic   string
+	actions []string
+}
+
+// storePermissions are those of a store's principal, on topics that there are.
+func storePermissions(t topics, partitions int) []permission {
+	p := []permission{{layout.PulsarEvents, []string{produce, consume}}}
+	if t.snapshots(partitions) {
+		p = append(p, permission{layout.PulsarSnapshots, []string{produce, consume}})
+	}
+	return p
+}
+
+// fenced are the permissions of a store's principal that may not write.
+func fenced(permissions []permission) []permission {
+	p := slices.Clone(permissions)
+	for i := range p {
+		p[i].actions = []string{consume}
+	}
+	return p
+}
+
+// subscriptionPermissions are those of a subscription's principal, on topics that there are.
+func subscriptionPermissions(t topics, partitions int, subscription string) []permission {
+	p := []permission{{layout.PulsarEvents, []string{consume}}}
+	if t.snapshots(partitions) {
+		p = append(p, permission{layout.PulsarSnapshots, []string{consume}})
+	}
+	if dead := layout.PulsarDeadLetters(subscription); t[dead] {
+		p = append(p, permission{dead, []string{produce, consume}})
+	}
+	return p
+}
+
+// spelled returns permissions as namespace.rightsOf does.
+func spelled(permissions []permission) (rights []string) {
+	for _, p := range permissions {
+		rights = append(rights, right(p.topic, p.actions))
+	}
+	slices.Sort(rights)
+	return rights
+}
+
+// What a principal has whose rights are those of its job.
+const (
+	storeRights        = "produce and consume events and snapshots"
+	subscriptionRights = "consume events and snapshots by its subscription, produce and consume its dead letters"
+)
+
+// StorePrincipal describes the role of a store: the subject of a token that this backend issues, or one that exists.
+func (b *Backend) StorePrincipal(name, user, password string) plan.Principal {
+	return b.principal(layout.StorePrincipal(name), user, password, storeRights)
+}
+
+// SubscriptionPrincipal describes the role of a subscription, in the way of StorePrincipal.
+func (b *Backend) SubscriptionPrincipal(id backend.SubscriptionID, user, password string) plan.Principal {
+	return b.principal(layout.SubscriptionPrincipal(id.Store, id.Name), user, password, subscriptionRights)
+}
+
+// principal describes a role. Pulsar keeps no tokens, so the digest says whose a token is and which key signed it: all of
+// those are worth the same.
+func (b *Backend) principal(role, user, password, rights string) plan.Principal {
+	p := plan.Principal{Name: role, Rights: rights}
+	switch {
+	case user != "":
+		p.Name, p.Digest = user, "provided"
+	case b.key != nil && b.key.signs(role, password):
+		p.Digest = "signed by " + b.key.id
+	default:
+		p.Digest = "not signed " + digestOf(password)
+	}
+	return p
+}
+
+func digestOf(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:16])
+}
+
+// observePrincipal describes the role that a marker notes, by what it may do now. want is what it should be allowed.
+func (n *namespace) observePrincipal(note *principalNote, want []string, rights, topicPrefix string) plan.Principal {
+	if note == nil {
+		return plan.Principal{}
+	}
+	has := n.rightsOf(note.Name, topicPrefix)
+	if len(has) == 0 {
+		return plan.Principal{}
+	}
+	p := plan.Principal{Name: note.Name, Digest: note.Digest, Rights: rights}
+	if !slices.Equal(has, want) {
+		p.Rights = "changed: " + strings.Join(has, "; ")
+	}
+	return p
+}
+
+// setRights gives a role its permissions, and takes all others that it has.
+func (b *Backend) setRights(ctx context.Context, kind, store string, n *namespace, role string, permissions []permission) error {
+	if extra := b.surplus(n, store, role, permissions); len(extra) > 0 {
+		if err := b.revoke(ctx, kind, store, role, extra); err != nil {
+			return err
+		}
+	}
+	options := make([]map[string]any, len(permissions))
+	for i, p := range permissions {
+		options[i] = map[string]any{"topic": b.fullName(store, p.topic), "role": role, "actions": p.actions}
+	}
+	if len(options) == 0 {
+		return nil
+	}
+	return b.post(ctx, kind, "namespaces/grantPermissionsOnTopics", options)
+}
+
+// surplus returns where a role has permissions that it should not have: local names of topics, and * for the namespace.
+func (b *Backend) surplus(n *namespace, store, role string, permissions []permission) (extra []string) {
+	if _, ok := n.Auth.Namespace[role]; ok {
+		extra = append(extra, "*")
+	}
+	for topic, roles := range n.Auth.Topics {
+		if _, ok := roles[role]; !ok {
+			continue
+		}
+		local := strings.TrimPrefix(topic, b.fullName(store, ""))
+		if !slices.ContainsFunc(permissions, func(p permission) bool { return p.topic == local }) {
+			extra = append(extra, local)
+		}
+	}
+	return extra
+}
+
+// revoke takes permissions, by local names of topics, and * for the namespace.
+func (b *Backend) revoke(ctx context.Context, kind, store, role string, from []string) error {
+	var options []map[string]any
+	for _, topic := range from {
+		if topic == "*" {
+			if err := unlessAbsent(b.delete(ctx, kind, b.namespace(store)+"/permissions/"+role)); err != nil {
+				return err
+			}
+			continue
+		}
+		options = append(options, map[string]any{"topic": b.fullName(store, topic), "role": role})
+	}
+	if len(options) == 0 {
+		return nil
+	}
+	err := b.post(ctx, kind, "namespaces/revokePermissionsOnTopics", options)
+	if isAbsent(err) { // One of the topics is gone, and Pulsar took nothing: each for itself.
+		err = nil
+		for _, topic := range from {
+			if topic != "*" {
+				err = first(err, unlessAbsent(b.delete(ctx, kind, b.topic(store, topic)+"/permissions/"+role)))
+			}
+		}
+	}
+	return err
+}
+
+// takeRights takes everything that a role may do in a store.
+func (b *Backend) takeRights(ctx context.Context, kind, store string, n *namespace, role string) error {
+	return b.revoke(ctx, kind, store, role, b.surplus(n, store, role, nil))
+}
+
+// restrict lets only a role use a subscription. One that is in no such list is open to every role that may consume.
+func (b *Backend) restrict(ctx context.Context, id backend.SubscriptionID, role string) error {
+	return b.post(ctx, "ApplySubscriptions", b.namespace(id.Store)+"/permissions/subscription/"+id.Name, []string{role})
+}
+
+// FenceStores takes the right to write from the stores' principals, and unloads the topic if anybody still writes: Pulsar asks
+// for rights when a producer comes, and not again.
+func (b *Backend) FenceStores(ctx context.Context, names []string) []error {
+	return b.eachStore(names, "cannot fence store %q: %w", func(store string) error {
+		n, err := b.readNamespace(ctx, "FenceStores", store)
+		if err != nil || n == nil {
+			return err
+		}
+		role, permissions, err := b.grants(ctx, "FenceStores", store, n)
+		if err != nil || role == "" {
+			return err
+		}
+		if err := b.setRights(ctx, "FenceStores", store, n, role, fenced(permissions)); err != nil {
+			return err
+		}
+		return b.cutProducers(ctx, store)
+	})
+}
+
+// UnfenceStores gives the right to write back.
+func (b *Backend) UnfenceStores(ctx context.Context, names []string) []error {
+	return b.eachStore(names, "cannot unfence store %q: %w", func(store string) error {
+		n, err := b.readNamespace(ctx, "UnfenceStores", store)
+		if err != nil || n == nil {
+			return err
+		}
+		role, permissions, err := b.grants(ctx, "UnfenceStores", store, n)
+		if err != nil || role == "" || slices.Equal(n.rightsOf(role, b.fullName(store, "")), spelled(permissions)) {
+			return err
+		}
+		return b.setRights(ctx, "UnfenceStores", store, n, role, permissions)
+	})
+}
+
+// grants returns the role of a store's principal, and what it is allowed; role is empty if there is none.
+func (b *Backend) grants(ctx context.Context, kind, store string, n *namespace) (role string, permissions []permission, err error) {
+	m, err := decodeStore(n.Properties)
+	if err != nil || m.settings.Principal == nil {
+		return "", nil, err
+	}
+	t, err := b.readTopics(ctx, kind, store)
+	return m.settings.Principal.Name, storePermissions(t, m.claim.Partitions), err
+}
+
+// cutProducers unloads the store's events until nobody is connected who writes.
+func (b *Backend) cutProducers(ctx context.Context, store string) error {
+	const attempts = 5
+	for range attempts {
+		connected, err := b.producers(ctx, store)
+		if err != nil || connected == 0 {
+			return err
+		}
+		if err := b.put(ctx, "FenceStores", b.topic(store, layout.PulsarEvents)+"/unload", nil); err != nil {
+			return unlessAbsent(err)
+		}
+	}
+	return errors.New("somebody keeps writing, though the store's principal no longer may: look for other roles with the right to produce")
+}
+
+// producers counts those who are connected to any partition of a store's events.
+func (b *Backend) producers(ctx context.Context, store string) (n int, err error) {
+	var stats struct {
+		Partitions map[string]struct {
+			Publishers []struct{} `json:"publishers"`
+		} `json:"partitions"`
+	}
+	err = b.get(ctx, "FenceStores", b.topic(store, layout.PulsarEvents)+"/partitioned-stats", &stats, "perPartition", "true")
+	for _, p := range stats.Partitions {
+		n += len(p.Publishers)
+	}
+	return n, unlessAbsent(err)
+}
+
+// eachStore does something for each store, several at a time. Nothing exists under a name that none can have.
+func (b *Backend) eachStore(names []string, failed string, do func(store string) error) []error {
+	errs := make([]error, len(names))
+	parallel(len(names), func(i int) {
+		if layout.ValidateStore(names[i]) != nil {
+			return
+		}
+		if err := do(names[i]); err != nil {
+			errs[i] = fmt.Errorf(failed, names[i], b.explain(err))
+		}
+	})
+	return errs
+}

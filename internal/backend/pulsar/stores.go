@@ -1,0 +1,205 @@
+package pulsar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
+	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
+	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
+)
+
+// ReadStores observes stores. See the package's documentation for its requests.
+func (b *Backend) ReadStores(ctx context.Context, names []string) []backend.Result[plan.ObservedStore] {
+	results := make([]backend.Result[plan.ObservedStore], len(names))
+	parallel(len(names), func(i int) {
+		results[i].Value.Persists, results[i].Value.Persistence = true, persistenceText
+		if layout.ValidateStore(names[i]) != nil {
+			return // Nothing exists under a name that none can have.
+		}
+		o, err := b.readStore(ctx, names[i])
+		if err != nil {
+			err = fmt.Errorf("cannot read store %q: %w", names[i], b.explain(err))
+		}
+		results[i] = backend.Result[plan.ObservedStore]{Value: o, Err: err}
+	})
+	return results
+}
+
+// persistenceText says how Pulsar keeps what it has acknowledged.
+const persistenceText = "BookKeeper: on the disks of as many bookies as must confirm"
+
+// A storeReading is what Pulsar has of one store.
+type storeReading struct {
+	namespace *namespace
+	topics    topics
+	logs      map[int]ledgerStats
+}
+
+// readAll makes requests that do not need each other, all at once.
+func readAll(reads ...func() error) error {
+	errs := make([]error, len(reads))
+	parallel(len(reads), func(i int) { errs[i] = reads[i]() })
+	return first(errs...)
+}
+
+func (b *Backend) readStore(ctx context.Context, store string) (plan.ObservedStore, error) {
+	const kind = "ReadStores"
+	o := plan.ObservedStore{Persists: true, Persistence: persistenceText}
+	var r storeReading
+	err := readAll(
+		func() (err error) { r.namespace, err = b.readNamespace(ctx, kind, store); return err },
+		func() (err error) { r.topics, err = b.readTopics(ctx, kind, store); return err },
+		func() (err error) { r.logs, err = b.readLogs(ctx, kind, store); return err },
+	)
+	if err != nil || r.namespace == nil {
+		return o, err
+	}
+	m, err := decodeStore(r.namespace.Properties)
+	if err != nil {
+		return o, err
+	}
+	partitions := m.claim.Partitions
+	if !m.marked() {
+		for p := range r.logs {
+			partitions = max(partitions, p+1)
+		}
+	}
+	if m.claim.Layout <= layout.Version {
+		if err := b.observeLogs(ctx, store, &o, r, m, partitions); err != nil {
+			return o, err
+		}
+	}
+	o.MaxEventBytesLimit = maxMessageSize
+	if m.marked() {
+		err = b.observeMarked(ctx, store, &o, r, m)
+	}
+	return o, err
+}
+
+// observeMarked adds what the marker and the policies say.
+func (b *Backend) observeMarked(ctx context.Context, store string, o *plan.ObservedStore, r storeReading, m marker[storeSettings]) error {
+	o.Marked, o.Layout, o.Kind, o.Takeovers = true, m.claim.Layout, m.settings.Kind, m.claim.Takeovers
+	o.Owner, o.Partitions = m.claim.owner(), m.claim.Partitions
+	if o.Layout > layout.Version {
+		return nil
+	}
+	o.Retention = r.namespace.Retention.observe(plan.Retention{Duration: time.Duration(m.settings.Retention), Bytes: m.settings.RetentionBytes}, o.Partitions)
+	o.MessageTTL = observeTTL(r.namespace.TTL, time.Duration(m.settings.MessageTTL))
+	o.MaxEventBytes = m.settings.MaxEventBytes
+	o.Snapshots = m.settings.Snapshots && r.topics.snapshots(o.Partitions)
+	o.Settings = r.namespace.observeSettings()
+	o.Principal = r.namespace.observePrincipal(m.settings.Principal, spelled(storePermissions(r.topics, o.Partitions)), storeRights, b.fullName(store, ""))
+	return b.observeTopicSettings(ctx, store, o, m)
+}
+
+// observeTopicSettings adds what topics have that the store has asked for.
+func (b *Backend) observeTopicSettings(ctx context.Context, store string, o *plan.ObservedStore, m marker[storeSettings]) error {
+	if o.Snapshots {
+		var threshold *int64
+		if err := unlessAbsent(b.get(ctx, "ReadStores", b.topic(store, layout.PulsarSnapshots)+"/compactionThreshold", &threshold)); err != nil {
+			return err
+		}
+		if threshold != nil {
+			o.Settings[settingCompaction] = strconv.FormatInt(*threshold, 10)
+		}
+	}
+	if m.settings.Schema {
+		digest, err := b.readSchema(ctx, "ReadStores", store)
+		if err != nil {
+			return err
+		}
+		if digest != "" {
+			o.Settings[settingSchema] = digest
+		}
+	}
+	return nil
+}
+
+// observeLogs adds the partitions, and counts dead letters.
+func (b *Backend) observeLogs(ctx context.Context, store string, o *plan.ObservedStore, r storeReading, m marker[storeSettings], partitions int) error {
+	const kind = "ReadStores"
+	for p := range partitions {
+		stats, answered := r.logs[p]
+		if !answered {
+			if r.topics[layout.PulsarPartition(layout.PulsarEvents, p)] {
+				o.Unavailable = fmt.Sprintf("partition %d has no broker", p)
+			}
+			continue
+		}
+		l, exists, err := b.observeLog(ctx, kind, store, p, stats)
+		if err != nil {
+			return err
+		}
+		// In a streaming store the genesis record may be gone with the first events.
+		if exists || m.settings.Kind == layout.Streaming && !stats.virgin() {
+			o.Logs = append(o.Logs, l)
+		}
+	}
+	for _, s := range r.topics.deadLetters() {
+		stats, _, err := b.readLedger(ctx, kind, store, layout.PulsarDeadLetters(s))
+		if err != nil {
+			return err
+		}
+		o.DeadLetters += stats.Entries
+	}
+	return nil
+}
+
+// virgin reports whether nothing was ever written: there is one ledger, and nothing in it.
+func (s ledgerStats) virgin() bool {
+	end, err := parsePosition(s.LastConfirmed)
+	return s.Entries == 0 && len(s.Ledgers) <= 1 && (err != nil || end.entry < 0)
+}
+
+// maxMessageSize is how large Pulsar's messages may be, unless its brokers and bookies are configured otherwise: 5 MiB.
+const maxMessageSize = 5 << 20
+
+// readSchema returns the digest of the schema of a store's events; empty if there is none.
+func (b *Backend) readSchema(ctx context.Context, kind, store string) (digest string, err error) {
+	var schema struct {
+		Type string `json:"type"`
+		Data string `json:"data"`
+	}
+	err = b.get(ctx, kind, b.schema(store), &schema)
+	if isAbsent(err) || hasCode(err, 404) {
+		return "", nil
+	}
+	if err != nil || schema.Type == "" {
+		return "", err
+	}
+	return schemaDigest(schema.Type, schema.Data), nil
+}
+
+// schema is the path of the schema of a store's events.
+func (b *Backend) schema(store string) string {
+	return "schemas/" + b.namespaceName(store) + "/" + layout.PulsarEvents + "/schema"
+}
+
+// setSchema uploads the schema of a store's events, or deletes it.
+func (b *Backend) setSchema(ctx context.Context, store string, s plan.Schema) error {
+	if s == (plan.Schema{}) {
+		return unlessAbsent(b.delete(ctx, "ApplyStores", b.schema(store)))
+	}
+	err := b.post(ctx, "ApplyStores", b.schema(store), map[string]any{"type": schemaTypes()[s.Type], "schema": s.Definition, "properties": map[string]string{}})
+	if isConflict(err) {
+		return dataError{errors.New("Pulsar refuses the schema, because it does not fit the one before: correct pulsar.nativeSchema, or its compatibility")}
+	}
+	return err
+}
+
+// settingNames returns the settings that changes are of.
+func settingNames(changes []plan.Change) []string {
+	names := map[string]bool{}
+	for _, c := range changes {
+		if c.Field == plan.FieldSetting {
+			names[c.Setting] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}

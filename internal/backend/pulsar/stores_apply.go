@@ -1,0 +1,275 @@
+package pulsar
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
+	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
+	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
+)
+
+// ApplyStores makes planned changes: the marker, which is created with the namespace and most of its policies, the logs, the
+// settings, the principal. That is the order of a plan. Stores are worked on side by side.
+func (b *Backend) ApplyStores(ctx context.Context, changes []backend.StoreChange) []error {
+	errs := make([]error, len(changes))
+	parallel(len(changes), func(i int) {
+		err := layout.ValidateStore(changes[i].Desired.Name)
+		if err == nil && len(changes[i].Changes) > 0 {
+			err = b.applyStore(ctx, changes[i])
+		}
+		if err != nil {
+			errs[i] = fmt.Errorf("cannot apply store %q: %w", changes[i].Desired.Name, b.explain(err))
+		}
+	})
+	return errs
+}
+
+// A storeState is a store while its changes are made.
+type storeState struct {
+	namespace *namespace
+	marker    marker[storeSettings]
+	created   bool // By this call, with everything that a namespace can be created with.
+}
+
+func (b *Backend) applyStore(ctx context.Context, c backend.StoreChange) error {
+	s, err := b.claimStore(ctx, c)
+	if err != nil {
+		return err
+	}
+	if err := b.noteStore(ctx, c, &s); err != nil {
+		return err
+	}
+	if err := b.setLimits(ctx, c, s); err != nil {
+		return err
+	}
+	if err := b.createLogs(ctx, c, s); err != nil {
+		return err
+	}
+	if err := b.setSettings(ctx, c, s); err != nil {
+		return err
+	}
+	return b.setStorePrincipal(ctx, c, s)
+}
+
+// claimStore makes the marker the owner's, or fails if it is somebody else's.
+func (b *Backend) claimStore(ctx context.Context, c backend.StoreChange) (storeState, error) {
+	const kind = "ApplyStores"
+	d := c.Desired
+	claims := has(c.Changes, plan.FieldOwner)
+	if claims && !c.Observed.Exists() {
+		s, err := b.createNamespace(ctx, c)
+		if !isConflict(err) {
+			return s, err
+		}
+	}
+	n, err := b.readNamespace(ctx, kind, d.Name)
+	if err != nil {
+		return storeState{}, err
+	}
+	if n == nil {
+		return storeState{}, backend.ErrConflict // It was there when it was observed.
+	}
+	m, err := decodeStore(n.Properties)
+	if err != nil {
+		return storeState{}, err
+	}
+	s := storeState{namespace: n, marker: m}
+	if !claims {
+		return s, m.ownedBy(d.Owner)
+	}
+	settings := m.settings
+	if !m.marked() {
+		settings = newSettings(plan.DesiredStore{}) // What is adopted keeps everything, until the plan's other changes say otherwise.
+		if !c.Observed.Exists() {
+			settings = newSettings(d)
+		}
+	}
+	next := newClaim(d, plan.PartitionCount(d, c.Observed))
+	s.marker, err = takeOver(ctx, b, kind, ofStore(d.Name), m, c.Observed.Owner, c.Observed.Marked, next, settings)
+	return s, err
+}
+
+func newClaim(d plan.DesiredStore, partitions int) claim {
+	return claim{Layout: layout.Version, Partitions: partitions, Hash: layout.Hash, Owner: ownerJSON(d.Owner), Created: now()}
+}
+
+func now() string { return time.Now().UTC().Format(time.RFC3339) }
+
+// createNamespace creates the namespace with its marker, so that of two claimants one fails.
+func (b *Backend) createNamespace(ctx context.Context, c backend.StoreChange) (storeState, error) {
+	if err := b.ensureTenant(ctx); err != nil {
+		return storeState{}, err
+	}
+	d := c.Desired
+	if err := b.checkBookies(ctx, d); err != nil {
+		return storeState{}, err
+	}
+	partitions := plan.PartitionCount(d, c.Observed)
+	m := marker[storeSettings]{round: 1, claim: newClaim(d, partitions), settings: newSettings(d)}
+	if has(c.Changes, plan.FieldPrincipal) {
+		m.settings.Principal = note(d.Principal)
+	}
+	m.settings.Schema = d.Settings[settingSchema] != ""
+	body := map[string]any{}
+	for name, value := range creationPolicies(d.Settings) {
+		body[name] = value
+	}
+	body["properties"] = m.properties(storePrefix)
+	body["retention_policies"] = policyOf(d.Retention, partitions)
+	body["message_ttl_in_seconds"] = ttlSeconds(d.MessageTTL)
+	err := b.put(ctx, "ApplyStores", b.namespace(d.Name), body)
+	return storeState{namespace: &namespace{}, marker: m, created: true}, err
+}
+
+func note(p plan.Principal) *principalNote {
+	if p == (plan.Principal{}) {
+		return nil
+	}
+	return &principalNote{Name: p.Name, Digest: p.Digest}
+}
+
+// noteStore writes the marker's settings. Of the principal it is noted whom it is, before it gets its rights, and that a store
+// forgets, before it does: then it is a streaming one for good.
+func (b *Backend) noteStore(ctx context.Context, c backend.StoreChange, s *storeState) error {
+	settings, d := s.marker.settings, c.Desired
+	for _, change := range c.Changes {
+		switch change.Field { //nolint:exhaustive // The others are not in the marker.
+		case plan.FieldRetentionDuration:
+			settings.Retention = duration(d.Retention.Duration)
+		case plan.FieldRetentionBytes:
+			settings.RetentionBytes = d.Retention.Bytes
+		case plan.FieldMessageTTL:
+			settings.MessageTTL = duration(d.MessageTTL)
+		case plan.FieldMaxEventBytes:
+			settings.MaxEventBytes = d.MaxEventBytes
+		case plan.FieldSnapshots:
+			settings.Snapshots = d.Snapshots
+		case plan.FieldPrincipal:
+			if d.Principal != (plan.Principal{}) {
+				settings.Principal = note(d.Principal)
+			}
+		}
+	}
+	if settings.Retention != 0 || settings.RetentionBytes != 0 {
+		settings.Kind = layout.Streaming
+	}
+	if slices.Contains(settingNames(c.Changes), settingSchema) {
+		settings.Schema = d.Settings[settingSchema] != ""
+	}
+	return b.note(ctx, "ApplyStores", d.Name, s, settings)
+}
+
+// note writes settings into the marker, unless it has them.
+func (b *Backend) note(ctx context.Context, kind, store string, s *storeState, settings storeSettings) error {
+	before := s.marker.settings
+	s.marker.settings = settings
+	if encode(before) == encode(settings) {
+		return nil
+	}
+	key := storePrefix + strconv.Itoa(s.marker.round) + settingsSuffix
+	return b.setProperties(ctx, kind, store, map[string]string{key: encode(settings)})
+}
+
+// setLimits sets how long events are kept and delivered.
+func (b *Backend) setLimits(ctx context.Context, c backend.StoreChange, s storeState) error {
+	d := c.Desired
+	found := !s.created && has(c.Changes, plan.FieldOwner) && !c.Observed.Exists() // A namespace that was empty.
+	if found || has(c.Changes, plan.FieldRetentionDuration) || has(c.Changes, plan.FieldRetentionBytes) {
+		r := plan.Retention{Duration: time.Duration(s.marker.settings.Retention), Bytes: s.marker.settings.RetentionBytes}
+		if err := b.setRetention(ctx, d.Name, r, s.marker.claim.Partitions); err != nil {
+			return err
+		}
+	}
+	if found || has(c.Changes, plan.FieldMessageTTL) {
+		return b.post(ctx, "ApplyStores", b.namespace(d.Name)+"/messageTTL", ttlSeconds(d.MessageTTL))
+	}
+	return nil
+}
+
+// setSettings sets policies and what topics have.
+func (b *Backend) setSettings(ctx context.Context, c backend.StoreChange, s storeState) error {
+	d := c.Desired
+	withNamespace := creationPolicies(d.Settings)
+	for _, name := range settingNames(c.Changes) {
+		if _, ok := withNamespace[name]; ok && s.created {
+			continue
+		}
+		if err := b.setSetting(ctx, d, name); err != nil {
+			return fmt.Errorf("cannot set %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (b *Backend) setSetting(ctx context.Context, d plan.DesiredStore, name string) error {
+	switch name {
+	case settingSchema:
+		return b.setSchema(ctx, d.Name, d.Schema)
+	case settingCompaction:
+		path := b.topic(d.Name, layout.PulsarSnapshots) + "/compactionThreshold"
+		if value := d.Settings[name]; value != "" {
+			threshold, err := strconv.ParseInt(value, 10, 64)
+			return first(err, b.post(ctx, "ApplyStores", path, threshold))
+		}
+		return unlessAbsent(b.delete(ctx, "ApplyStores", path))
+	case policyPersistence:
+		if err := b.checkBookies(ctx, d); err != nil {
+			return err
+		}
+	}
+	return b.setPolicy(ctx, d.Name, name, d.Settings[name])
+}
+
+// checkBookies refuses more copies than there are bookies: Pulsar would take the policy, and then no append.
+func (b *Backend) checkBookies(ctx context.Context, d plan.DesiredStore) error {
+	if d.Settings[policyPersistence] == "" || d.Replicas == 0 {
+		return nil
+	}
+	var all struct {
+		Bookies []struct{} `json:"bookies"`
+	}
+	err := b.get(ctx, "ApplyStores", "bookies/all", &all)
+	if hasCode(err, 401) || hasCode(err, 403) || hasCode(err, 404) {
+		return nil // Only a super user may look.
+	}
+	if err == nil && len(all.Bookies) > 0 && len(all.Bookies) < d.Replicas {
+		err = dataError{fmt.Errorf("durability.replicas is %d, and the cluster has %d bookies: lower it, or add bookies", d.Replicas, len(all.Bookies))}
+	}
+	return err
+}
+
+// setStorePrincipal gives the principal its rights, or takes them if there is to be none.
+func (b *Backend) setStorePrincipal(ctx context.Context, c backend.StoreChange, s storeState) error {
+	const kind = "ApplyStores"
+	d := c.Desired
+	renewed := has(c.Changes, plan.FieldSnapshots) && d.Principal != (plan.Principal{}) && c.Observed.Principal.Name == d.Principal.Name
+	if !has(c.Changes, plan.FieldPrincipal) && !renewed {
+		return nil
+	}
+	t := topics{}
+	if !s.created || d.Snapshots {
+		var err error
+		if t, err = b.readTopics(ctx, kind, d.Name); err != nil {
+			return err
+		}
+	}
+	if former := c.Observed.Principal.Name; former != "" && former != d.Principal.Name {
+		if err := b.takeRights(ctx, kind, d.Name, s.namespace, former); err != nil {
+			return err
+		}
+	}
+	if d.Principal == (plan.Principal{}) {
+		settings := s.marker.settings
+		settings.Principal = nil
+		return b.note(ctx, kind, d.Name, &s, settings)
+	}
+	return b.setRights(ctx, kind, d.Name, s.namespace, d.Principal.Name, storePermissions(t, s.marker.claim.Partitions))
+}
+
+func has(changes []plan.Change, f plan.Field) bool {
+	return slices.ContainsFunc(changes, func(c plan.Change) bool { return c.Field == f })
+}

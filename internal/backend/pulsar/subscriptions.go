@@ -1,0 +1,241 @@
+package pulsar
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
+	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
+	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
+)
+
+// ReadSubscriptions observes subscriptions. What those of one store have in common is read once.
+func (b *Backend) ReadSubscriptions(ctx context.Context, ids []backend.SubscriptionID) []backend.Result[plan.ObservedSubscription] {
+	results := make([]backend.Result[plan.ObservedSubscription], len(ids))
+	byStore, stores := map[string][]int{}, []string{}
+	for i, id := range ids {
+		if _, ok := byStore[id.Store]; !ok {
+			stores = append(stores, id.Store)
+		}
+		byStore[id.Store] = append(byStore[id.Store], i)
+	}
+	parallel(len(stores), func(s int) {
+		r, err := b.readShared(ctx, stores[s])
+		of := byStore[stores[s]]
+		parallel(len(of), func(k int) {
+			i := of[k]
+			o := plan.ObservedSubscription{StoreGone: true}
+			subErr := err
+			if err == nil {
+				o, subErr = b.observeSubscription(ctx, ids[i], r)
+			}
+			if subErr != nil {
+				subErr = fmt.Errorf("cannot read subscription %q: %w", ids[i], b.explain(subErr))
+			}
+			results[i] = backend.Result[plan.ObservedSubscription]{Value: o, Err: subErr}
+		})
+	})
+	return results
+}
+
+// valid reports whether a subscription of that name can exist.
+func valid(id backend.SubscriptionID) bool {
+	return layout.ValidateStore(id.Store) == nil && layout.ValidateSubscription(id.Name) == nil
+}
+
+// A sharedReading is what subscriptions of one store have in common.
+type sharedReading struct {
+	storeReading
+
+	marker marker[storeSettings]
+	stats  map[int]topicStats
+}
+
+// topicStats are what Pulsar says of the use of one partition.
+type topicStats struct {
+	Subscriptions map[string]subscriptionStats `json:"subscriptions"`
+}
+
+type subscriptionStats struct {
+	Backlog   int64 `json:"msgBacklog"`                      // Records that are not acknowledged.
+	Earliest  int64 `json:"earliestMsgPublishTimeInBacklog"` // Of the first of them, in ms since 1970.
+	Consumers []struct {
+		Name string `json:"consumerName"`
+	} `json:"consumers"`
+}
+
+func (b *Backend) readShared(ctx context.Context, store string) (r sharedReading, err error) {
+	const kind = "ReadSubscriptions"
+	if layout.ValidateStore(store) != nil {
+		return r, nil
+	}
+	err = readAll(
+		func() (err error) { r.namespace, err = b.readNamespace(ctx, kind, store); return err },
+		func() (err error) { r.topics, err = b.readTopics(ctx, kind, store); return err },
+		func() (err error) { r.logs, err = b.readLogs(ctx, kind, store); return err },
+		func() (err error) { r.stats, err = b.readStats(ctx, kind, store); return err },
+	)
+	if err != nil || r.namespace == nil {
+		return r, err
+	}
+	if r.marker, err = decodeStore(r.namespace.Properties); err != nil {
+		return r, fmt.Errorf("its store %q: %w", store, err)
+	}
+	return r, nil
+}
+
+// readStats reads the use of all partitions of a store's events, in the way of readLogs.
+func (b *Backend) readStats(ctx context.Context, kind, store string) (map[int]topicStats, error) {
+	var answer struct {
+		Partitions map[string]topicStats `json:"partitions"`
+	}
+	err := b.get(ctx, kind, b.topic(store, layout.PulsarEvents)+"/partitioned-stats", &answer,
+		"perPartition", "true", "getPreciseBacklog", "true", "getEarliestTimeInBacklog", "true")
+	if err != nil {
+		return nil, unlessAbsent(err)
+	}
+	return byPartition(b.fullName(store, layout.PulsarEvents), answer.Partitions), nil
+}
+
+func (b *Backend) observeSubscription(ctx context.Context, id backend.SubscriptionID, r sharedReading) (plan.ObservedSubscription, error) {
+	o := plan.ObservedSubscription{StoreGone: true}
+	if r.namespace == nil {
+		return o, nil
+	}
+	o.StoreGone, o.StoreHasLogs = !r.marker.marked(), !r.marker.marked() && len(r.logs) > 0
+	o.StoreOwner, o.Partitions = r.marker.claim.owner(), r.marker.claim.Partitions
+	if !valid(id) {
+		return o, nil
+	}
+	m, err := decodeSubscription(r.namespace.Properties, id.Name)
+	if err != nil {
+		return o, err
+	}
+	if o.StoreGone {
+		o.Partitions = m.claim.Partitions
+	}
+	if m.marked() {
+		o.Marked, o.Owner, o.Takeovers = true, m.claim.owner(), m.claim.Takeovers
+		o.Created, o.LastReplay = m.settings.Positioned, m.settings.Replay
+		want := subscriptionPermissions(r.topics, o.Partitions, id.Name)
+		o.Principal = r.namespace.observePrincipal(m.settings.Principal, spelled(want), subscriptionRights, b.fullName(id.Store, ""))
+		if p := &o.Principal; p.Name != "" && !slices.Equal(r.namespace.Auth.Subscriptions[id.Name], []string{p.Name}) {
+			p.Rights = "changed: others may use the subscription"
+		}
+	}
+	o.Settings = plan.Settings{}
+	if len(r.namespace.Auth.Subscriptions[id.Name]) > 0 {
+		o.Settings[settingRestricted] = present
+	}
+	if err := b.observeDeadLetters(ctx, id, r, m, &o); err != nil {
+		return o, err
+	}
+	return o, b.observeGroups(ctx, id, r, m, &o)
+}
+
+// observeDeadLetters counts them, and reads how long they are kept.
+func (b *Backend) observeDeadLetters(ctx context.Context, id backend.SubscriptionID, r sharedReading, m marker[subscriptionSettings], o *plan.ObservedSubscription) error {
+	const kind = "ReadSubscriptions"
+	asked := time.Duration(m.settings.DeadLetterRetention)
+	local := layout.PulsarDeadLetters(id.Name)
+	if !r.topics[local] {
+		if m.marked() {
+			o.DeadLetterRetention = asked // It gets that with its topic.
+		}
+		return nil
+	}
+	var own *retention
+	var stats ledgerStats
+	err := readAll(
+		func() (err error) { stats, _, err = b.readLedger(ctx, kind, id.Store, local); return err },
+		func() (err error) { own, err = b.topicRetention(ctx, kind, id.Store, local); return err },
+	)
+	if err != nil {
+		return err
+	}
+	o.DeadLetters = stats.Entries
+	o.Settings[settingDeadLetters] = present
+	if !m.marked() {
+		return nil
+	}
+	if own == nil {
+		own = r.namespace.Retention
+	}
+	o.DeadLetterRetention = own.observe(plan.Retention{Duration: asked}, 1).Duration
+	return nil
+}
+
+// topicRetention returns the retention that a topic has for itself; nil if it has that of the namespace.
+func (b *Backend) topicRetention(ctx context.Context, kind, store, local string) (*retention, error) {
+	var r *retention
+	err := b.get(ctx, kind, b.topic(store, local)+"/retention", &r)
+	if isAbsent(err) || hasCode(err, 405) { // 405: the brokers have no policies of topics.
+		return nil, nil //nolint:nilnil // None is a value here.
+	}
+	return r, err
+}
+
+// observeGroups adds where the subscription is. A position that was being set when somebody crashed is none: Pulsar creates a
+// subscription at the end of the log, and moves it afterwards.
+func (b *Backend) observeGroups(ctx context.Context, id backend.SubscriptionID, r sharedReading, m marker[subscriptionSettings], o *plan.ObservedSubscription) error {
+	for p := range o.Partitions {
+		log, answered := r.logs[p]
+		stats, known := r.stats[p]
+		if !answered || !known {
+			if r.topics[layout.PulsarPartition(layout.PulsarEvents, p)] {
+				o.Unavailable = fmt.Sprintf("partition %d of its store has no broker", p)
+			}
+			continue
+		}
+		c, ok := log.Cursors[id.Name]
+		for _, consumer := range stats.Subscriptions[id.Name].Consumers {
+			o.Consumers = append(o.Consumers, consumer.Name)
+		}
+		if _, placing := m.settings.Placing[p]; !ok || placing || m.marked() && !m.settings.Positioned {
+			continue
+		}
+		g, err := b.observeGroup(ctx, id, p, log, c, stats.Subscriptions[id.Name])
+		if err != nil {
+			return err
+		}
+		o.Groups = append(o.Groups, g)
+	}
+	slices.Sort(o.Consumers)
+	o.Consumers = slices.Compact(o.Consumers)
+	return nil
+}
+
+func (b *Backend) observeGroup(ctx context.Context, id backend.SubscriptionID, partition int, log ledgerStats, c cursor, stats subscriptionStats) (plan.Group, error) {
+	const kind = "ReadSubscriptions"
+	g := plan.Group{Partition: partition, Lag: stats.Backlog}
+	read, err := parsePosition(c.MarkDelete)
+	if err != nil {
+		return g, err
+	}
+	at := log.next(read)
+	genesis, err := b.genesisOf(ctx, kind, id.Store, partition, log)
+	if err != nil {
+		return g, err
+	}
+	oldest := stats.Earliest
+	if genesis != nil && at.compare(*genesis) <= 0 { // The genesis record is none of the events.
+		at = log.next(*genesis)
+		g.Lag--
+		oldest = 0
+	}
+	g.Lag, g.Position = max(g.Lag, 0), at.String()
+	switch {
+	case g.Lag == 0:
+	case oldest > 0:
+		g.OldestUnread = time.UnixMilli(oldest).UTC()
+	default:
+		e, err := b.entry(ctx, kind, id.Store, layout.PulsarPartition(layout.PulsarEvents, partition), at)
+		if err != nil {
+			return g, err
+		}
+		g.OldestUnread = e.published
+	}
+	return g, nil
+}

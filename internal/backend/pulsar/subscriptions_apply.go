@@ -1,0 +1,324 @@
+package pulsar
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
+	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
+	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
+)
+
+// ApplySubscriptions makes planned changes: marker, settings, positions, replay, principal. That is the order of a plan.
+// Subscriptions are worked on side by side.
+func (b *Backend) ApplySubscriptions(ctx context.Context, changes []backend.SubscriptionChange) []error {
+	errs := make([]error, len(changes))
+	parallel(len(changes), func(i int) {
+		c := changes[i]
+		err := first(layout.ValidateStore(c.Desired.Store), layout.ValidateSubscription(c.Desired.Name))
+		if err == nil && len(c.Changes) > 0 {
+			err = b.applySubscription(ctx, c)
+		}
+		if err != nil {
+			errs[i] = fmt.Errorf("cannot apply subscription %q: %w", c.ID(), b.explain(err))
+		}
+	})
+	return errs
+}
+
+// A subscriptionState is a subscription while its changes are made.
+type subscriptionState struct {
+	namespace *namespace
+	marker    marker[subscriptionSettings]
+}
+
+func (b *Backend) applySubscription(ctx context.Context, c backend.SubscriptionChange) error {
+	s, err := b.claimSubscription(ctx, c)
+	if err != nil {
+		return err
+	}
+	if err := b.noteSubscription(ctx, c, &s); err != nil {
+		return err
+	}
+	if err := b.setRestriction(ctx, c, s); err != nil {
+		return err
+	}
+	if err := b.setDeadLetters(ctx, c, s); err != nil {
+		return err
+	}
+	if err := b.placeGroups(ctx, c, &s); err != nil {
+		return err
+	}
+	if err := b.replay(ctx, c, &s); err != nil {
+		return err
+	}
+	return b.setSubscriptionPrincipal(ctx, c, s)
+}
+
+func (b *Backend) claimSubscription(ctx context.Context, c backend.SubscriptionChange) (s subscriptionState, err error) {
+	const kind = "ApplySubscriptions"
+	d := c.Desired
+	if s.namespace, err = b.readNamespace(ctx, kind, d.Store); err != nil {
+		return s, err
+	}
+	if s.namespace == nil {
+		return s, dataError{fmt.Errorf("its store %q does not exist any more: create its EventStore", d.Store)}
+	}
+	if s.marker, err = decodeSubscription(s.namespace.Properties, d.Name); err != nil {
+		return s, err
+	}
+	if !has(c.Changes, plan.FieldOwner) {
+		return s, s.marker.ownedBy(d.Owner)
+	}
+	next := claim{Layout: layout.Version, Partitions: c.Observed.Partitions, Hash: layout.Hash, Owner: ownerJSON(d.Owner), Created: now()}
+	settings := s.marker.settings
+	if !s.marker.marked() {
+		settings = subscriptionSettings{DeadLetterRetention: duration(d.DeadLetterRetention)}
+		if has(c.Changes, plan.FieldPrincipal) {
+			settings.Principal = note(d.Principal)
+		}
+	}
+	s.marker, err = takeOver(ctx, b, kind, ofSubscription(c.ID()), s.marker, c.Observed.Owner, c.Observed.Marked, next, settings)
+	return s, err
+}
+
+// noteSubscription writes the marker's settings, and which positions are about to be set, so that one that is set by half
+// counts as none.
+func (b *Backend) noteSubscription(ctx context.Context, c backend.SubscriptionChange, s *subscriptionState) error {
+	settings, d := s.marker.settings, c.Desired
+	settings.Placing = nil
+	for p, at := range s.marker.settings.Placing {
+		if settings.Placing == nil {
+			settings.Placing = map[int]string{}
+		}
+		settings.Placing[p] = at
+	}
+	for _, change := range c.Changes {
+		switch {
+		case change.Field == plan.FieldDeadLetterRetention:
+			settings.DeadLetterRetention = duration(d.DeadLetterRetention)
+		case change.Field == plan.FieldPrincipal && d.Principal != (plan.Principal{}):
+			settings.Principal = note(d.Principal)
+		case change.Field == plan.FieldGroup && settings.Positioned:
+			if settings.Placing == nil {
+				settings.Placing = map[int]string{}
+			}
+			settings.Placing[change.Partition] = cmp.Or(c.Restore[change.Partition], d.StartFrom.String())
+		}
+	}
+	return b.noteSettings(ctx, c.ID(), s, settings)
+}
+
+func (b *Backend) noteSettings(ctx context.Context, id backend.SubscriptionID, s *subscriptionState, settings subscriptionSettings) error {
+	before := s.marker.settings
+	s.marker.settings = settings
+	if encode(before) == encode(settings) {
+		return nil
+	}
+	key := subscriptionKeys(id.Name) + strconv.Itoa(s.marker.round) + settingsSuffix
+	return b.setProperties(ctx, "ApplySubscriptions", id.Store, map[string]string{key: encode(settings)})
+}
+
+// setRestriction keeps the subscription from others before it is there.
+func (b *Backend) setRestriction(ctx context.Context, c backend.SubscriptionChange, s subscriptionState) error {
+	d := c.Desired
+	if !has(c.Changes, plan.FieldOwner) && !has(c.Changes, plan.FieldPrincipal) && !slices.Contains(settingNames(c.Changes), settingRestricted) {
+		return nil
+	}
+	role := cmp.Or(d.Principal.Name, layout.SubscriptionPrincipal(d.Store, d.Name))
+	if slices.Equal(s.namespace.Auth.Subscriptions[d.Name], []string{role}) {
+		return nil
+	}
+	return b.restrict(ctx, c.ID(), role)
+}
+
+// setDeadLetters creates the topic for dead letters, and sets how long they are kept.
+func (b *Backend) setDeadLetters(ctx context.Context, c backend.SubscriptionChange, s subscriptionState) error {
+	const kind = "ApplySubscriptions"
+	d := c.Desired
+	created := slices.Contains(settingNames(c.Changes), settingDeadLetters)
+	local := layout.PulsarDeadLetters(d.Name)
+	if created {
+		if err := unlessConflict(b.put(ctx, kind, b.topic(d.Store, local), map[string]string{})); err != nil {
+			return err
+		}
+	}
+	forever := s.marker.settings.DeadLetterRetention == 0
+	inherits := forever && s.namespace.Retention != nil && *s.namespace.Retention == policyOf(plan.Retention{}, 1)
+	path := b.topic(d.Store, local) + "/retention"
+	switch {
+	case !created && !has(c.Changes, plan.FieldDeadLetterRetention), created && inherits:
+		return nil
+	case inherits:
+		return unlessAbsent(b.delete(ctx, kind, path))
+	default:
+		return unlessAbsent(b.post(ctx, kind, path, policyOf(plan.Retention{Duration: time.Duration(s.marker.settings.DeadLetterRetention)}, 1)))
+	}
+}
+
+// placeGroups creates the subscription where it is missing, and notes that every partition has had a position.
+func (b *Backend) placeGroups(ctx context.Context, c backend.SubscriptionChange, s *subscriptionState) error {
+	var planned []int
+	for _, change := range c.Changes {
+		if change.Field == plan.FieldGroup {
+			planned = append(planned, change.Partition)
+		}
+	}
+	if len(planned) > 0 {
+		if err := b.placeAll(ctx, c, planned); err != nil {
+			return err
+		}
+	}
+	settings := s.marker.settings
+	settings.Placing = nil
+	settings.Positioned = settings.Positioned || has(c.Changes, plan.FieldPositioned)
+	return b.noteSettings(ctx, c.ID(), s, settings)
+}
+
+func (b *Backend) placeAll(ctx context.Context, c backend.SubscriptionChange, planned []int) error {
+	const kind = "ApplySubscriptions"
+	id := c.ID()
+	logs, err := b.readLogs(ctx, kind, id.Store)
+	if err != nil {
+		return err
+	}
+	exists := false
+	for _, l := range logs {
+		_, ok := l.Cursors[id.Name]
+		exists = exists || ok
+	}
+	start := c.Desired.StartFrom
+	if end, ok := endOf(start); ok && !exists && len(c.Restore) == 0 && len(planned) == len(logs) {
+		// One request for all partitions, which Pulsar takes apart.
+		return b.put(ctx, kind, b.topic(id.Store, layout.PulsarEvents)+"/subscription/"+id.Name, end.messageID(-1))
+	}
+	errs := make([]error, len(planned))
+	parallel(len(planned), func(i int) {
+		var at position
+		if restore, ok := c.Restore[planned[i]]; ok {
+			at, errs[i] = parsePosition(restore)
+		} else {
+			at, errs[i] = b.startAt(ctx, kind, id.Store, start, planned[i])
+		}
+		if errs[i] == nil {
+			errs[i] = b.place(ctx, id, planned[i], at)
+		}
+	})
+	return first(errs...)
+}
+
+// endOf returns the end of the log that a start names, if it does.
+func endOf(s plan.Start) (position, bool) {
+	switch {
+	case s.Latest:
+		return latest, true
+	case s.Time.IsZero() && len(s.Positions) == 0:
+		return earliest, true
+	}
+	return position{}, false
+}
+
+// place makes the subscription begin at a position of a partition, whether it is there or not.
+func (b *Backend) place(ctx context.Context, id backend.SubscriptionID, partition int, at position) error {
+	const kind = "ApplySubscriptions"
+	path := b.topic(id.Store, layout.PulsarPartition(layout.PulsarEvents, partition)) + "/subscription/" + id.Name
+	err := b.put(ctx, kind, path, at.messageID(partition))
+	if isConflict(err) {
+		err = b.post(ctx, kind, path+"/resetcursor", at.messageID(partition))
+	}
+	return err
+}
+
+// replay moves the position, once for each id: it notes where to, moves, and notes that it is done. A replay that was
+// interrupted goes to the places that were noted, so that "the latest record" is not a later one now.
+func (b *Backend) replay(ctx context.Context, c backend.SubscriptionChange, s *subscriptionState) error {
+	d := c.Desired
+	if !has(c.Changes, plan.FieldReplay) || d.Replay == nil || s.marker.settings.Replay == d.Replay.ID {
+		return nil
+	}
+	settings := s.marker.settings
+	if settings.Pending != d.Replay.ID {
+		places, err := b.places(ctx, c)
+		if err != nil {
+			return err
+		}
+		settings.Pending, settings.Places = d.Replay.ID, places
+		if err := b.noteSettings(ctx, c.ID(), s, settings); err != nil {
+			return err
+		}
+	}
+	errs := make([]error, len(settings.Places))
+	parallel(len(settings.Places), func(p int) {
+		var at position
+		if at, errs[p] = parsePosition(settings.Places[p]); errs[p] == nil {
+			errs[p] = b.place(ctx, c.ID(), p, at)
+		}
+	})
+	if err := first(errs...); err != nil {
+		return err
+	}
+	settings.Replay, settings.Pending, settings.Places = d.Replay.ID, "", nil
+	return b.noteSettings(ctx, c.ID(), s, settings)
+}
+
+// places returns where a replay goes, by partition. The end of the log is where it is now.
+func (b *Backend) places(ctx context.Context, c backend.SubscriptionChange) ([]string, error) {
+	const kind = "ApplySubscriptions"
+	from, store := c.Desired.Replay.From, c.Desired.Store
+	var logs map[int]ledgerStats
+	if from.Latest {
+		var err error
+		if logs, err = b.readLogs(ctx, kind, store); err != nil {
+			return nil, err
+		}
+	}
+	places := make([]string, c.Observed.Partitions)
+	errs := make([]error, len(places))
+	parallel(len(places), func(p int) {
+		var at position
+		at, errs[p] = b.startAt(ctx, kind, store, from, p)
+		if from.Latest {
+			at, errs[p] = logs[p].end()
+		}
+		places[p] = at.String()
+	})
+	return places, first(errs...)
+}
+
+// end returns the position after the last record.
+func (s ledgerStats) end() (position, error) {
+	last, err := parsePosition(s.LastConfirmed)
+	if err != nil {
+		return last, errors.New("a partition does not say where it ends: it is tried again")
+	}
+	return position{last.ledger, last.entry + 1}, nil
+}
+
+// setSubscriptionPrincipal gives the principal its rights, or takes them if there is to be none.
+func (b *Backend) setSubscriptionPrincipal(ctx context.Context, c backend.SubscriptionChange, s subscriptionState) error {
+	const kind = "ApplySubscriptions"
+	if !has(c.Changes, plan.FieldPrincipal) {
+		return nil
+	}
+	d := c.Desired
+	if former := c.Observed.Principal.Name; former != "" && former != d.Principal.Name {
+		if err := b.takeRights(ctx, kind, d.Store, s.namespace, former); err != nil {
+			return err
+		}
+	}
+	if d.Principal == (plan.Principal{}) {
+		settings := s.marker.settings
+		settings.Principal = nil
+		return b.noteSettings(ctx, c.ID(), &s, settings)
+	}
+	t, err := b.readTopics(ctx, kind, d.Store)
+	if err != nil {
+		return err
+	}
+	return b.setRights(ctx, kind, d.Store, s.namespace, d.Principal.Name, subscriptionPermissions(t, c.Observed.Partitions, d.Name))
+}

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/crossplane-contrib/provider-eventstore/cluster/local/stack"
 	"github.com/crossplane-contrib/provider-eventstore/test/bench/backdoor"
 	"github.com/crossplane-contrib/provider-eventstore/test/bench/plane"
 )
@@ -24,17 +23,6 @@ type bench struct {
 	r       *report
 	backend string
 	broker  backdoor.Broker
-}
-
-func newBench(p *plane.Plane, s *stack.Stack, backend string, o options, r *report) (*bench, error) {
-	b := &bench{Plane: p, o: o, r: r, backend: backend}
-	switch {
-	case backend == "redis" && s.Redis != nil:
-		b.broker = backdoor.Redis(s.Redis)
-	default:
-		return nil, fmt.Errorf("cannot measure backend %q: it does not run; start it with: go run ./cluster/local up --brokers %s", backend, backend)
-	}
-	return b, nil
 }
 
 // run measures what was asked for. It begins with a provider that has just started.

@@ -23,6 +23,8 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/process"
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/stack"
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/state"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/test/bench/backdoor"
 	"github.com/crossplane-contrib/provider-eventstore/test/bench/plane"
 )
 
@@ -63,7 +65,9 @@ func main() {
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "what the changes are drawn by")
 	scale := flag.Int("scale", 0, "measure nothing but the steady state, with so many stores of one partition and without snapshots")
 	flag.Parse()
-	ctrllog.SetLogger(logr.Discard()) // What watches have to say ends in an error or is tried again.
+	// What libraries tell of themselves ends in an error, or is tried again.
+	ctrllog.SetLogger(logr.Discard())
+	connect.SetLogger(func(string) {})
 	if *scale > 0 {
 		o.scale, o.stores, o.measures = true, *scale, list{measureSteady}
 	}
@@ -91,16 +95,17 @@ func run(ctx context.Context, o options) (*report, error) {
 		return r, err
 	}
 	fmt.Fprintf(os.Stderr, "seed %d\n", o.seed)
+	brokers, err := backdoor.Open(s, o.backends)
+	if err != nil {
+		return r, err
+	}
 	if slices.Contains(o.measures, measureReady) {
 		if err := floor(ctx, p, o, r); err != nil {
 			return r, err
 		}
 	}
-	for _, backend := range o.backends {
-		b, err := newBench(p, s, backend, o, r)
-		if err != nil {
-			return r, err
-		}
+	for i, backend := range o.backends {
+		b := &bench{Plane: p, o: o, r: r, backend: backend, broker: brokers[i]}
 		err = b.run(ctx)
 		if err = errors.Join(err, b.broker.Close()); err != nil {
 			return r, fmt.Errorf("%s: %w", backend, err)

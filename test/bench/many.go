@@ -33,7 +33,7 @@ func (b *bench) ledger(ctx context.Context) (l ledger, err error) {
 }
 
 func storeName(i int) string        { return fmt.Sprintf("many-%d", i) }
-func subscriptionName(i int) string { return fmt.Sprintf("reader-%d", i) }
+func subscriptionName(i int) string { return fmt.Sprintf("consumer-%d", i) }
 
 // many applies stores at once and waits until all are Ready; 0 partitions are the default. Each has a user and, but for
 // the largest scale, snapshots, so that it is two topics on Kafka and Pulsar.

@@ -14,7 +14,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -97,17 +96,15 @@ type restartable interface {
 	Restart(ctx context.Context) error
 }
 
-func brokersOf(s *stack.Stack, backends []string) ([]*brokerUnderTest, error) {
-	var brokers []*brokerUnderTest
-	for _, name := range backends {
-		b := &brokerUnderTest{name: name, config: name}
-		switch {
-		case name == "redis" && s.Redis != nil:
-			b.door, b.process = backdoor.Redis(s.Redis), s.Redis
-		default:
-			return nil, fmt.Errorf("cannot use backend %q: known are %s", name, strings.Join([]string{"redis"}, ", "))
-		}
-		brokers = append(brokers, b)
+func brokersOf(s *stack.Stack, names []string) ([]*brokerUnderTest, error) {
+	doors, err := backdoor.Open(s, names)
+	if err != nil {
+		return nil, err
+	}
+	processes := map[string]restartable{stack.Redis: s.Redis, stack.Kafka: s.Kafka, stack.Pulsar: s.Pulsar}
+	brokers := make([]*brokerUnderTest, len(names))
+	for i, name := range names {
+		brokers[i] = &brokerUnderTest{name: name, config: name, door: doors[i], process: processes[name]}
 	}
 	return brokers, nil
 }

@@ -131,7 +131,12 @@ func (s *slot) drift(ctx context.Context) error {
 		return nil
 	}
 	if c.Subscription {
-		t.Subscription = s.readers[s.rng.IntN(len(s.readers))].name
+		r := s.readers[s.rng.IntN(len(s.readers))]
+		t.Subscription = r.name
+		if c.Idle {
+			r.stop()
+			defer r.rest()
+		}
 	}
 	took, err := backdoor.Repair(ctx, c, t, patience)
 	if err != nil {

@@ -6,8 +6,10 @@ package backdoor
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
+	"github.com/crossplane-contrib/provider-eventstore/cluster/local/stack"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 )
 
@@ -30,6 +32,30 @@ type Broker interface {
 	Close() error
 }
 
+// Open returns those of the brokers of a stack that are named, in that order.
+func Open(s *stack.Stack, names []string) ([]Broker, error) {
+	var brokers []Broker
+	for _, name := range names {
+		var b Broker
+		var err error
+		switch {
+		case name == stack.Redis && s.Redis != nil:
+			b = Redis(s.Redis)
+		case name == stack.Kafka && s.Kafka != nil:
+			b, err = Kafka(s.Kafka)
+		case name == stack.Pulsar && s.Pulsar != nil:
+			b, err = Pulsar(s.Pulsar)
+		default:
+			err = fmt.Errorf("broker %q does not run: start it with go run ./cluster/local up --brokers %s", name, strings.Join(names, ","))
+		}
+		if err != nil {
+			return nil, err
+		}
+		brokers = append(brokers, b)
+	}
+	return brokers, nil
+}
+
 // A Target is what is changed: a store, or one of its subscriptions.
 type Target struct {
 	Store        string
@@ -50,6 +76,9 @@ type Change struct {
 
 	// Destroys: a store that holds records would lose them, and the provider rightly leaves that to a person.
 	Destroys bool
+
+	// Idle: it can only be made while nobody consumes.
+	Idle bool
 
 	// Make makes the change.
 	Make func(ctx context.Context, t Target) error

@@ -95,8 +95,11 @@ func (n *node) exec(ctx context.Context, cmds []redis.Cmder) (ceased bool) {
 }
 
 func (n *node) fail(cmds []redis.Cmder, err error) {
+	if _, named := errors.AsType[nodeError](err); !named {
+		err = nodeError{n.address, err}
+	}
 	for _, c := range cmds {
-		c.SetErr(nodeError{n.address, err})
+		c.SetErr(err)
 	}
 }
 

@@ -22,14 +22,19 @@ const (
 	maintainFor = time.Second
 )
 
-// Maintain drops events and dead letters past their retention, one step for each Redis stream, and saves users that
-// could not be saved before. What fails is in the server's health until it works again.
+// Maintain drops events and dead letters past their retention, one step for each Redis stream, and saves users that could
+// not be saved before. What fails is in the server's health until it works again. Of several servers, one may have kept
+// users while it could not be reached, that are deleted elsewhere: they go too.
 //
 // What is kept is what the markers say now, read in the same call. A resource's spec has no part in it: a shorter
 // retention that was refused never reaches a marker. A store whose marker is absent, damaged, or of kind sourcing is
 // left alone.
 func (b *Backend) Maintain(ctx context.Context, names []string) error {
 	var errs []error
+	var swept error
+	if b.config.Mode != "" {
+		swept = b.sweep(ctx)
+	}
 	b.save(ctx, "Maintain", func(err error) { errs = append(errs, err) })
 	until := time.Now().Add(maintainFor)
 	for lo, hi := range chunks(len(names)) {
@@ -38,7 +43,7 @@ func (b *Backend) Maintain(ctx context.Context, names []string) error {
 	if ctx.Err() == nil { // A call that was cancelled says nothing of the server.
 		b.unmaintained.Store(failure(errs))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, swept)...)
 }
 
 // failure says in one line what failed: the same for the same failures, whatever their order.

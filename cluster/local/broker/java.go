@@ -15,12 +15,13 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/process"
 )
 
-// javaStartTimeout is how long a broker that runs on Java may take until it answers. A machine that does nothing else takes
-// a twentieth of it.
+// javaStartTimeout is how long a broker that runs on Java may take until it answers, when ctx has no deadline of its own. A
+// machine that does nothing else takes a twentieth of it, as long as there are no thousands of partitions.
 const javaStartTimeout = 90 * time.Second
 
-// javaGrace is how long such a broker may take to stop before it is killed: longer than its own shutdown takes.
-const javaGrace = 20 * time.Second
+// javaGrace is how long such a broker may take to stop before it is killed: longer than its own shutdown takes with
+// thousands of partitions, which it would have to recover afterwards.
+const javaGrace = time.Minute
 
 // A jvm is what all Java programs of a broker have in common.
 type jvm struct {
@@ -90,8 +91,11 @@ func (j jvm) run(ctx context.Context, spec process.Spec, ready func(context.Cont
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, javaStartTimeout, fmt.Errorf("no answer after %s", javaStartTimeout))
-	defer cancel()
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, javaStartTimeout, fmt.Errorf("no answer after %s", javaStartTimeout))
+		defer cancel()
+	}
 	if err := p.WaitReady(ctx, ready); err != nil {
 		_ = p.Kill()
 		return nil, fmt.Errorf("%w\n%s", err, exception(spec.LogFile))

@@ -30,7 +30,8 @@ const (
 // KafkaOptions say how Kafka is configured. Only Dir is required.
 type KafkaOptions struct {
 	// Dir holds data, configuration, certificates and logs. A cluster started in a Dir that was used before has the same
-	// data, passwords and certificates.
+	// data, passwords and certificates. Every new partition waits for the disk: thousands are there three times as soon
+	// in a Dir in memory, such as below /dev/shm.
 	Dir string
 
 	// Nodes is how many there are. Each is broker and controller. Default: 1.
@@ -53,7 +54,7 @@ type KafkaOptions struct {
 	// Config is added to server.properties, and wins over everything above.
 	Config map[string]string
 
-	// Heap of each node, such as 1g. Default: 256m.
+	// Heap of each node, such as 1g. Default: 256m, which is enough for some thousand partitions.
 	Heap string
 
 	// LogFile: default kafka.log in the node's folder. The second node's ends in -2.log, and so on.

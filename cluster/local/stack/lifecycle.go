@@ -104,7 +104,7 @@ func grace(component string) time.Duration {
 	case controlplane.Runtime:
 		return 20 * time.Second // It waits for providers and functions.
 	case Kafka, Pulsar:
-		return 20 * time.Second // A Java program on a busy machine; two seconds on an idle one.
+		return time.Minute // With thousands of partitions; two seconds without.
 	default:
 		return 5 * time.Second
 	}

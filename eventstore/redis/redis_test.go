@@ -21,8 +21,22 @@ func openSecret(t *testing.T, s eventstore.Secret) eventstore.Store {
 
 func secretOf(s eventstore.Store) eventstore.Secret { return s.(*store).Secret }
 
-func TestStore(t *testing.T) {
-	server := redistest.Start(t)
+func TestStore(t *testing.T) { conform(t, redistest.Start(t)) }
+
+func TestStoreBehindSentinels(t *testing.T) {
+	t.Parallel()
+	server, _ := redistest.StartSentinel(t)
+	conform(t, server)
+}
+
+func TestStoreOnCluster(t *testing.T) {
+	t.Parallel()
+	server, _ := redistest.StartCluster(t)
+	conform(t, server)
+}
+
+func conform(t *testing.T, server *redistest.Server) {
+	t.Helper()
 	storetest.Run(t,
 		func(t *testing.T) eventstore.Store {
 			return openSecret(t, server.Store(t, layout.Sourcing, map[string]string{layout.SecretMaxEventBytes: "10000"}))

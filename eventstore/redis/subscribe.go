@@ -57,7 +57,7 @@ func (s *store) subscribe(ctx context.Context, d eventstore.Delivery, h eventsto
 	if err != nil {
 		return err
 	}
-	defer wait.Close()
+	defer func() { _ = wait.Close() }()
 
 	c := &consumer{
 		store: s, id: rand.Text(), wait: wait, delivery: d, held: map[int]*lease{}, tokens: make([]int64, s.Partitions),

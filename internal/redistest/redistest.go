@@ -23,30 +23,89 @@ import (
 // Partitions is how many partitions the stores have.
 const Partitions = 4
 
-// Server is a redis-server that ends with the test.
+// Server is a redis-server that ends with the test, or several that belong together.
 type Server struct {
-	*broker.Redis
-	Admin  *redis.Client
-	stores atomic.Int64
+	*broker.Redis // One of them, if there are several.
+	Admin         redis.UniversalClient
+
+	nodes      []*broker.Redis
+	connection map[string]string // Of the Secrets.
+	sentinels  []string
+	stores     atomic.Int64
 
 	mu    sync.Mutex
-	users [][]any // The commands that made them.
+	users []principal
 }
 
 // Start starts a server that persists what it has.
 func Start(t *testing.T) *Server {
 	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		t.Skip("redis-server is not installed")
-	}
-	r, err := broker.StartRedis(t.Context(), broker.RedisOptions{Dir: t.TempDir(), AppendOnly: true, ACLFile: true})
+	return StartWith(t, broker.RedisOptions{AppendOnly: true, ACLFile: true})
+}
+
+// StartWith starts a server with other options.
+func StartWith(t *testing.T, o broker.RedisOptions) *Server {
+	t.Helper()
+	need(t)
+	o.Dir = t.TempDir()
+	r, err := broker.StartRedis(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = r.Stop() })
 	admin := redis.NewClient(&redis.Options{Addr: r.Addr, Username: r.AdminUser, Password: r.AdminPassword})
+	return serve(t, admin, map[string]string{layout.SecretEndpoints: r.Addr}, r)
+}
+
+// StartSentinel starts a master with replicas and Sentinels, which know the users too.
+func StartSentinel(t *testing.T) (*Server, *broker.RedisSentinel) {
+	t.Helper()
+	need(t)
+	s, err := broker.StartRedisSentinel(t.Context(), broker.RedisGroupOptions{Dir: t.TempDir(), AppendOnly: true, SentinelPassword: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Stop() })
+	r := s.Nodes[0]
+	admin := redis.NewFailoverClient(&redis.FailoverOptions{
+		MasterName: broker.RedisMasterName, SentinelAddrs: s.SentinelAddrs(), Username: r.AdminUser, Password: r.AdminPassword,
+		SentinelUsername: r.AdminUser, SentinelPassword: r.AdminPassword,
+	})
+	server := serve(t, admin, map[string]string{
+		layout.SecretEndpoints: strings.Join(s.SentinelAddrs(), ","), layout.SecretRedisMode: "sentinel",
+		layout.SecretSentinelMaster: broker.RedisMasterName, layout.SecretSentinelAuth: "true",
+	}, s.Nodes...)
+	server.sentinels = s.SentinelAddrs()
+	return server, s
+}
+
+// StartCluster starts a Redis Cluster.
+func StartCluster(t *testing.T) (*Server, *broker.RedisCluster) {
+	t.Helper()
+	need(t)
+	c, err := broker.StartRedisCluster(t.Context(), broker.RedisGroupOptions{Dir: t.TempDir(), AppendOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Stop() })
+	r := c.Nodes[0]
+	admin := redis.NewClusterClient(&redis.ClusterOptions{Addrs: c.Addrs(), Username: r.AdminUser, Password: r.AdminPassword})
+	return serve(t, admin, map[string]string{
+		layout.SecretEndpoints: strings.Join(c.Addrs()[:2], ","), layout.SecretRedisMode: "cluster",
+	}, c.Nodes...), c
+}
+
+func need(t *testing.T) {
+	t.Helper()
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		t.Skip("redis-server is not installed")
+	}
+}
+
+func serve(t *testing.T, admin redis.UniversalClient, connection map[string]string, nodes ...*broker.Redis) *Server {
+	t.Helper()
 	t.Cleanup(func() { _ = admin.Close() })
-	return &Server{Redis: r, Admin: admin}
+	return &Server{Redis: nodes[0], Admin: admin, nodes: nodes, connection: connection}
 }
 
 // Store makes a store with a new name, and returns its Secret. Extra overrides keys of the Secret.
@@ -83,27 +142,43 @@ func (s *Server) Subscription(t *testing.T, store eventstore.Secret, name string
 	return secret
 }
 
+// A principal is a user with the rules that it has on servers.
+type principal struct {
+	name, password string
+	rules          []string
+}
+
 func (s *Server) user(t *testing.T, name string, rules []string) (password string) {
 	t.Helper()
 	password = rand.Text()
-	args := []any{"ACL", "SETUSER", name, "on", ">" + password}
-	for _, r := range rules {
-		args = append(args, r)
-	}
 	s.mu.Lock()
-	s.users = append(s.users, args)
+	s.users = append(s.users, principal{name, password, rules})
 	s.mu.Unlock()
 	s.MakeUsers(t)
 	return password
 }
 
-// MakeUsers makes all users again, as the provider does on a server that restarted without them.
+// MakeUsers makes all users again on every server that runs, as the provider does on one that restarted without them.
 func (s *Server) MakeUsers(t *testing.T) {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, args := range s.users {
-		if err := s.Admin.Do(t.Context(), args...).Err(); err != nil {
+	for _, r := range s.nodes {
+		if r.Process().Running() {
+			s.make(t, r.Addr, func(u principal) []string { return u.rules })
+		}
+	}
+	for _, addr := range s.sentinels {
+		s.make(t, addr, func(principal) []string { return layout.RedisSentinelACL() })
+	}
+}
+
+func (s *Server) make(t *testing.T, addr string, rules func(principal) []string) {
+	t.Helper()
+	c := redis.NewClient(&redis.Options{Addr: addr, Username: s.AdminUser, Password: s.AdminPassword})
+	defer func() { _ = c.Close() }()
+	for _, u := range s.users {
+		if err := c.ACLSetUser(t.Context(), u.name, append([]string{"on", ">" + u.password}, rules(u)...)...).Err(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -114,11 +189,14 @@ func (s *Server) secret(store string, kind layout.Kind, user, password string) e
 	out := eventstore.Secret{}
 	for k, v := range map[string]string{
 		layout.SecretType: layout.SecretTypeEventStore, layout.SecretProvider: "redis",
-		layout.SecretHost: host, layout.SecretPort: port, layout.SecretEndpoints: s.Addr, layout.SecretTLS: "false",
+		layout.SecretHost: host, layout.SecretPort: port, layout.SecretTLS: "false",
 		layout.SecretUsername: user, layout.SecretPassword: password, layout.SecretStore: store,
 		layout.SecretPartitions: strconv.Itoa(Partitions), layout.SecretLayout: strconv.Itoa(layout.Version),
 		layout.SecretKind: string(kind), layout.SecretExpectedVersions: strconv.FormatBool(kind == layout.Sourcing),
 	} {
+		out[k] = []byte(v)
+	}
+	for k, v := range s.connection {
 		out[k] = []byte(v)
 	}
 	return out

@@ -168,7 +168,9 @@ func TestReplicaForgetsItsUsers(t *testing.T) {
 
 // TestServerIsDownMeanwhile makes, changes and deletes stores while a replica is down, and while one hangs.
 func TestServerIsDownMeanwhile(t *testing.T) {
-	for name, tc := range map[string]struct{ down, up func(t *testing.T, r *broker.Redis) error }{
+	for name, tc := range map[string]struct {
+		down, up func(t *testing.T, r *broker.Redis) error
+	}{
 		"Killed": {
 			down: func(_ *testing.T, r *broker.Redis) error { return r.Kill() },
 			up:   func(t *testing.T, r *broker.Redis) error { return r.Restart(t.Context()) },

@@ -30,6 +30,7 @@ import (
 
 	"github.com/crossplane-contrib/provider-eventstore/apis"
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
+	"github.com/crossplane-contrib/provider-eventstore/internal/backend/pulsar"
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend/redis"
 	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
 	"github.com/crossplane-contrib/provider-eventstore/internal/controller/fresh"
@@ -172,6 +173,9 @@ func (o options) runtime(log logging.Logger) (controller.Options, error) {
 func open(c connect.Config) (backend.Backend, error) {
 	if c.Redis != nil {
 		return redis.New(*c.Redis, redis.WithObserver(countRequests("redis")))
+	}
+	if c.Pulsar != nil {
+		return pulsar.New(*c.Pulsar, pulsar.WithObserver(countRequests("pulsar")))
 	}
 	return nil, errors.Errorf("backend %s is not supported yet: use redis", c.Backend())
 }

@@ -3,8 +3,10 @@ package pulsar
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
 	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
@@ -85,17 +87,33 @@ func (b *Backend) rounds(ctx context.Context, kind string, of subject) (rounds [
 	return rounds, nil
 }
 
+// decidedTimeout is how long a broker may take to know of a topic that it has just said exists: what it looked up before is
+// in its cache.
+const decidedTimeout = 3 * time.Second
+
 // decided returns the claim that a topic has.
-func (b *Backend) decided(ctx context.Context, kind, store, topic string) (claim, error) {
+func (b *Backend) decided(ctx context.Context, kind, store, topic string) (c claim, err error) {
 	var metadata struct {
 		Properties map[string]string `json:"properties"`
 	}
-	var c claim
-	if err := b.get(ctx, kind, b.topic(store, topic)+"/partitions", &metadata); err != nil {
-		return c, err
+	ctx, cancel := context.WithTimeout(ctx, decidedTimeout)
+	defer cancel()
+	for {
+		err := b.get(ctx, kind, b.topic(store, topic)+"/partitions", &metadata)
+		if err == nil {
+			break
+		}
+		if !isAbsent(err) {
+			return c, err
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return c, err
+		}
 	}
 	if err := json.Unmarshal([]byte(metadata.Properties[claimProperty]), &c); err != nil {
-		return c, damaged("claim of topic " + topic)
+		return c, dataError{fmt.Errorf("its marker is damaged: topic %q has no claim that can be read: delete that topic", topic)}
 	}
 	return c, nil
 }

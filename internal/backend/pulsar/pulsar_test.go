@@ -148,7 +148,7 @@ func (f *fixture) deadLetter(t *testing.T, id backend.SubscriptionID, _, records
 func (f *fixture) subscribe(id backend.SubscriptionID, partition int, name string) (pulsar.Consumer, error) {
 	return f.client.Subscribe(pulsar.ConsumerOptions{
 		Topic:            f.backend.fullName(id.Store, layout.PulsarPartition(layout.PulsarEvents, partition)),
-		SubscriptionName: id.Name, Type: pulsar.Exclusive, Name: name,
+		SubscriptionName: id.Name, Type: pulsar.Exclusive, Name: name, AckWithResponse: true,
 	})
 }
 

@@ -87,28 +87,15 @@ func (b *Backend) claimSubscription(ctx context.Context, c backend.SubscriptionC
 	return s, err
 }
 
-// noteSubscription writes the marker's settings, and which positions are about to be set, so that one that is set by half
-// counts as none.
+// noteSubscription writes the marker's settings.
 func (b *Backend) noteSubscription(ctx context.Context, c backend.SubscriptionChange, s *subscriptionState) error {
 	settings, d := s.marker.settings, c.Desired
-	settings.Placing = nil
-	for p, at := range s.marker.settings.Placing {
-		if settings.Placing == nil {
-			settings.Placing = map[int]string{}
-		}
-		settings.Placing[p] = at
-	}
 	for _, change := range c.Changes {
 		switch {
 		case change.Field == plan.FieldDeadLetterRetention:
 			settings.DeadLetterRetention = duration(d.DeadLetterRetention)
 		case change.Field == plan.FieldPrincipal && d.Principal != (plan.Principal{}):
 			settings.Principal = note(d.Principal)
-		case change.Field == plan.FieldGroup && settings.Positioned:
-			if settings.Placing == nil {
-				settings.Placing = map[int]string{}
-			}
-			settings.Placing[change.Partition] = cmp.Or(c.Restore[change.Partition], d.StartFrom.String())
 		}
 	}
 	return b.noteSettings(ctx, c.ID(), s, settings)
@@ -161,52 +148,72 @@ func (b *Backend) setDeadLetters(ctx context.Context, c backend.SubscriptionChan
 	}
 }
 
-// placeGroups creates the subscription where it is missing, and notes that every partition has had a position.
+// placeGroups creates the subscription where it is missing, and notes that every partition has had a position. While positions
+// are set it is noted which, so that one that is set by half counts as none.
 func (b *Backend) placeGroups(ctx context.Context, c backend.SubscriptionChange, s *subscriptionState) error {
-	var planned []int
-	for _, change := range c.Changes {
-		if change.Field == plan.FieldGroup {
-			planned = append(planned, change.Partition)
+	const kind = "ApplySubscriptions"
+	settings := s.marker.settings
+	if has(c.Changes, plan.FieldGroup) {
+		logs, err := b.readLogs(ctx, kind, c.Desired.Store)
+		if err != nil {
+			return err
 		}
-	}
-	if len(planned) > 0 {
-		if err := b.placeAll(ctx, c, planned); err != nil {
+		missing, fresh := unplaced(c, settings, logs)
+		if settings.Positioned {
+			settings.Placing = map[int]string{}
+			for _, p := range missing {
+				settings.Placing[p] = cmp.Or(c.Restore[p], c.Desired.StartFrom.String())
+			}
+			if err := b.noteSettings(ctx, c.ID(), s, settings); err != nil {
+				return err
+			}
+		}
+		if err := b.placeAll(ctx, c, missing, fresh && len(missing) == len(logs)); err != nil {
 			return err
 		}
 	}
-	settings := s.marker.settings
 	settings.Placing = nil
 	settings.Positioned = settings.Positioned || has(c.Changes, plan.FieldPositioned)
 	return b.noteSettings(ctx, c.ID(), s, settings)
 }
 
-func (b *Backend) placeAll(ctx context.Context, c backend.SubscriptionChange, planned []int) error {
+// unplaced returns those of the planned partitions where the subscription has no position: not those where it got one since
+// it was observed. fresh means that it exists in no partition at all.
+func unplaced(c backend.SubscriptionChange, s subscriptionSettings, logs map[int]ledgerStats) (partitions []int, fresh bool) {
+	fresh = true
+	for _, change := range c.Changes {
+		if change.Field != plan.FieldGroup {
+			continue
+		}
+		_, exists := logs[change.Partition].Cursors[c.Desired.Name]
+		_, placing := s.Placing[change.Partition]
+		fresh = fresh && !exists
+		if !exists || placing || !s.Positioned {
+			partitions = append(partitions, change.Partition)
+		}
+	}
+	return partitions, fresh
+}
+
+// placeAll sets positions: those to restore, and others where reading starts. everywhere means that the subscription is in no
+// partition yet.
+func (b *Backend) placeAll(ctx context.Context, c backend.SubscriptionChange, partitions []int, everywhere bool) error {
 	const kind = "ApplySubscriptions"
-	id := c.ID()
-	logs, err := b.readLogs(ctx, kind, id.Store)
-	if err != nil {
-		return err
-	}
-	exists := false
-	for _, l := range logs {
-		_, ok := l.Cursors[id.Name]
-		exists = exists || ok
-	}
-	start := c.Desired.StartFrom
-	if end, ok := endOf(start); ok && !exists && len(c.Restore) == 0 && len(planned) == len(logs) {
+	id, start := c.ID(), c.Desired.StartFrom
+	if end, ok := endOf(start); ok && everywhere && len(c.Restore) == 0 {
 		// One request for all partitions, which Pulsar takes apart.
 		return b.put(ctx, kind, b.topic(id.Store, layout.PulsarEvents)+"/subscription/"+id.Name, end.messageID(-1))
 	}
-	errs := make([]error, len(planned))
-	parallel(len(planned), func(i int) {
+	errs := make([]error, len(partitions))
+	parallel(len(partitions), func(i int) {
 		var at position
-		if restore, ok := c.Restore[planned[i]]; ok {
+		if restore, ok := c.Restore[partitions[i]]; ok {
 			at, errs[i] = parsePosition(restore)
 		} else {
-			at, errs[i] = b.startAt(ctx, kind, id.Store, start, planned[i])
+			at, errs[i] = b.startAt(ctx, kind, id.Store, start, partitions[i])
 		}
 		if errs[i] == nil {
-			errs[i] = b.place(ctx, id, planned[i], at)
+			errs[i] = b.place(ctx, id, partitions[i], at)
 		}
 	})
 	return first(errs...)

@@ -21,7 +21,7 @@ func (r *credentialReader) config(spec v1alpha1.ProviderConfigSpec) (connect.Con
 	case spec.Kafka != nil:
 		return connect.Config{Kafka: kafkaConfig(*spec.Kafka, string(secret), tls)}, nil
 	case spec.Pulsar != nil:
-		key, err := r.value(spec.TokenSigningKey)
+		key, err := r.bytes(spec.TokenSigningKey)
 		if err != nil {
 			return connect.Config{}, err
 		}

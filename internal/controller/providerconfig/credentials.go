@@ -33,7 +33,13 @@ type credentialReader struct {
 }
 
 // value reads a credential. A newline at the end, as editors and echo leave it, is not part of it.
-func (r *credentialReader) value(c *v1alpha1.Credentials) (value []byte, err error) {
+func (r *credentialReader) value(c *v1alpha1.Credentials) ([]byte, error) {
+	value, err := r.bytes(c)
+	return bytes.TrimRight(value, "\r\n"), err
+}
+
+// bytes reads a credential as it is: the last byte of a key may look like a newline.
+func (r *credentialReader) bytes(c *v1alpha1.Credentials) (value []byte, err error) {
 	if c == nil {
 		return nil, nil
 	}
@@ -54,7 +60,7 @@ func (r *credentialReader) value(c *v1alpha1.Credentials) (value []byte, err err
 			return nil, missingError{errors.Wrap(err, "cannot read the file that credentials.fs names")}
 		}
 	}
-	return bytes.TrimRight(value, "\r\n"), err
+	return value, err
 }
 
 // key reads a key of a Secret, and leaves a line in the audit log: who read which key.

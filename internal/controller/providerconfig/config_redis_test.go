@@ -54,7 +54,9 @@ func TestRedisConfig(t *testing.T) {
 				ctx: t.Context(), log: logging.NewNopLogger(), versions: map[types.NamespacedName]string{},
 				secrets: secrets{{Namespace: "ns", Name: "redis"}: {"password": []byte("secret"), "sentinel": []byte("another")}},
 			}
-			got, err := r.config(v1alpha1.ProviderConfigSpec{Redis: &tc.redis, Credentials: from("password"), SentinelCredentials: tc.sentinel})
+			spec := v1alpha1.ProviderConfigSpec{Credentials: from("password"), SentinelCredentials: tc.sentinel}
+			spec.Redis = &tc.redis
+			got, err := r.config(spec)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,0 +1,55 @@
+package kafka
+
+import (
+	"strconv"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// Configuration keys of brokers that say what cannot be asked for.
+const (
+	brokerRequestBytes  = "socket.request.max.bytes"
+	brokerRemoteStorage = "remote.log.storage.system.enable"
+)
+
+func limitNames() []string { return []string{brokerRequestBytes, brokerRemoteStorage} }
+
+// requestOverhead is what a request to append has beside the record.
+const requestOverhead = 64 << 10
+
+// limits is what the cluster was last seen to allow.
+type limits struct {
+	mu            sync.Mutex
+	eventBytes    int64 // 0: not known.
+	remoteStorage string
+	brokers       int // As many as there ever were at once: one that restarts still counts.
+}
+
+func (l *limits) learn(configs []kmsg.DescribeConfigsResponseResourceConfig) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range configs {
+		switch {
+		case c.Value == nil:
+		case c.Name == brokerRequestBytes:
+			if n, err := strconv.ParseInt(*c.Value, 10, 64); err == nil {
+				l.eventBytes = n - requestOverhead
+			}
+		case c.Name == brokerRemoteStorage:
+			l.remoteStorage = *c.Value
+		}
+	}
+}
+
+func (l *limits) count(brokers int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.brokers = max(l.brokers, brokers)
+}
+
+func (l *limits) get() (eventBytes int64, noRemoteStorage bool, brokers int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.eventBytes, l.remoteStorage == "false", l.brokers
+}

@@ -1,0 +1,175 @@
+package kafka
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
+	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
+	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
+)
+
+// ApplyStores makes planned changes, step by step for all stores at once: markers, topics and their settings, users and
+// rights, the first records. A store whose step fails takes no further one.
+//
+// The controllers carry out one after the other what they are asked, so the brokers bring the partitions up while users
+// are made; only then is waited for everything.
+func (b *Backend) ApplyStores(ctx context.Context, changes []backend.StoreChange) []error {
+	errs := make([]error, len(changes))
+	for i, c := range changes {
+		errs[i] = layout.ValidateStore(c.Desired.Name)
+	}
+	b.shared.wrote()
+	before := b.claimStores(ctx, changes, errs)
+	created, configured := b.applyTopics(ctx, changes, errs)
+	quotas := quotaChanges(changes, errs)
+	b.setQuotas(ctx, quotas, errs)
+	grants := b.applyGrants(ctx, storeGrants(changes, before, errs), errs)
+	b.begin(ctx, beginnings(changes, created, errs), errs)
+	b.awaitConfigs(ctx, configured, errs)
+	b.awaitQuotas(ctx, quotas, errs)
+	b.awaitGrants(ctx, grants, errs)
+	b.shared.wrote()
+	for i, err := range errs {
+		if err != nil {
+			errs[i] = fmt.Errorf("cannot apply store %q: %w", changes[i].Desired.Name, b.explain(err))
+		}
+	}
+	return errs
+}
+
+// applyTopics creates topics that are missing, and configures those that are there. It returns which of them are new, and
+// what is to be waited for.
+func (b *Backend) applyTopics(ctx context.Context, changes []backend.StoreChange, errs []error) (created map[string]bool, configured []alteration) {
+	var missing []newTopic
+	var seen, altered []alteration
+	for i, c := range changes {
+		if errs[i] == nil {
+			missing = append(missing, missingTopics(i, c)...)
+		}
+	}
+	created = map[string]bool{}
+	for _, t := range missing {
+		if created[t.name] = true; t.name != layout.KafkaEvents(changes[t.at].Desired.Name) {
+			seen = append(seen, alteration{t.at, t.name, t.config}) // Of events it is seen by their first records.
+		}
+	}
+	for _, t := range b.createTopics(ctx, missing, errs) {
+		created[t.name] = false
+		altered = append(altered, alteration{t.at, t.name, t.config}) // It may have been made by a step that was interrupted, or by somebody else.
+	}
+	for i, c := range changes {
+		if errs[i] == nil {
+			altered = append(altered, slices.DeleteFunc(storeAlterations(i, c), func(a alteration) bool {
+				_, new := created[a.topic]
+				return new || len(a.set) == 0
+			})...)
+		}
+	}
+	b.alterTopics(ctx, altered, errs)
+	return created, append(seen, altered...)
+}
+
+// missingTopics returns the topics that a store's plan makes.
+func missingTopics(at int, c backend.StoreChange) (topics []newTopic) {
+	d := c.Desired
+	n := plan.PartitionCount(d, c.Observed)
+	if has(c.Changes, plan.FieldEvents) {
+		config := retentionConfig(d.Retention, n)
+		if d.MaxEventBytes > 0 {
+			config[keyMaxMessage] = maxMessage(d.MaxEventBytes)
+		}
+		maps.Copy(config, settingsOf(d, ""))
+		topics = append(topics, newTopic{at, layout.KafkaEvents(d.Name), n, d.Replicas, config})
+	}
+	creates := !c.Observed.Exists() && has(c.Changes, plan.FieldEvents)
+	if d.Snapshots && (creates || has(c.Changes, plan.FieldSnapshots)) {
+		topics = append(topics, newTopic{at, layout.KafkaSnapshots(d.Name), n, d.Replicas, settingsOf(d, snapshotsPrefix)})
+	}
+	return topics
+}
+
+// settingsOf returns the desired settings with a prefix, by their keys, that are not somebody else's.
+func settingsOf(d plan.DesiredStore, prefix string) map[string]string {
+	config := map[string]string{}
+	for name, v := range d.Settings {
+		if p, key := cutSetting(name); p == prefix && v != "" && !slices.Contains(d.Unmanaged, name) {
+			config[key] = v
+		}
+	}
+	return config
+}
+
+// storeAlterations returns what a store's plan changes of the configurations of its topics.
+func storeAlterations(at int, c backend.StoreChange) []alteration {
+	d := c.Desired
+	n := plan.PartitionCount(d, c.Observed)
+	events, snapshots := map[string]string{}, map[string]string{}
+	for _, change := range c.Changes {
+		switch change.Field {
+		case plan.FieldRetentionDuration:
+			events[keyRetention] = retentionConfig(d.Retention, n)[keyRetention]
+		case plan.FieldRetentionBytes:
+			events[keyRetainedBytes] = retentionConfig(d.Retention, n)[keyRetainedBytes]
+		case plan.FieldMaxEventBytes:
+			events[keyMaxMessage] = ""
+			if d.MaxEventBytes > 0 {
+				events[keyMaxMessage] = maxMessage(d.MaxEventBytes)
+			}
+		case plan.FieldSetting:
+			switch prefix, key := cutSetting(change.Setting); prefix {
+			case "":
+				events[key] = d.Settings[change.Setting]
+			case snapshotsPrefix:
+				snapshots[key] = d.Settings[change.Setting]
+			}
+		}
+	}
+	return []alteration{{at, layout.KafkaEvents(d.Name), events}, {at, layout.KafkaSnapshots(d.Name), snapshots}}
+}
+
+func quotaChanges(changes []backend.StoreChange, errs []error) (quotas []quotaChange) {
+	for i, c := range changes {
+		if errs[i] == nil && slices.ContainsFunc(c.Changes, func(c plan.Change) bool { return c.Setting == quotaPrefix+keyByteRate }) {
+			user := cmp.Or(c.Desired.Principal.Name, c.Observed.Principal.Name, layout.StorePrincipal(c.Desired.Name))
+			quotas = append(quotas, quotaChange{i, user, c.Desired.Settings[quotaPrefix+keyByteRate]})
+		}
+	}
+	return quotas
+}
+
+func storeGrants(changes []backend.StoreChange, before []grant, errs []error) (grants []grantChange) {
+	for i, c := range changes {
+		if errs[i] != nil || !has(c.Changes, plan.FieldPrincipal) {
+			continue
+		}
+		n := c.Desired.Name
+		g := grantChange{
+			at: i, managed: layout.StorePrincipal(n), previous: before[i].User, list: layout.KafkaStoreACL(n), topic: layout.KafkaEvents(n),
+		}
+		if g, errs[i] = newGrant(g, c.Desired.Principal, c.Observed.Principal, c.Password); errs[i] == nil {
+			grants = append(grants, g)
+		}
+	}
+	return grants
+}
+
+// beginnings returns the first records that the plans write.
+func beginnings(changes []backend.StoreChange, created map[string]bool, errs []error) map[place]genesis {
+	wanted := map[place]genesis{}
+	for i, c := range changes {
+		if errs[i] != nil {
+			continue
+		}
+		topic := layout.KafkaEvents(c.Desired.Name)
+		for _, change := range c.Changes {
+			if change.Field == plan.FieldEvents {
+				wanted[place{topic, int32(change.Partition)}] = genesis{at: i, partitions: plan.PartitionCount(c.Desired, c.Observed), fresh: created[topic]}
+			}
+		}
+	}
+	return wanted
+}

@@ -30,9 +30,11 @@ import (
 
 	"github.com/crossplane-contrib/provider-eventstore/apis"
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
+	"github.com/crossplane-contrib/provider-eventstore/internal/backend/kafka"
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend/pulsar"
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend/redis"
 	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/awsiam"
 	"github.com/crossplane-contrib/provider-eventstore/internal/controller/fresh"
 	"github.com/crossplane-contrib/provider-eventstore/internal/controller/managed"
 	"github.com/crossplane-contrib/provider-eventstore/internal/controller/owner"
@@ -177,5 +179,8 @@ func open(c connect.Config) (backend.Backend, error) {
 	if c.Pulsar != nil {
 		return pulsar.New(*c.Pulsar, pulsar.WithObserver(countRequests("pulsar")))
 	}
-	return nil, errors.Errorf("backend %s is not supported yet: use redis", c.Backend())
+	if c.Kafka != nil {
+		return kafka.New(*c.Kafka, kafka.WithObserver(countRequests("kafka")), kafka.WithAWS(awsiam.Tokens))
+	}
+	return nil, errors.New("no broker is configured: set kafka, pulsar or redis")
 }

@@ -14,7 +14,6 @@ import (
 	clusterv1alpha1 "github.com/crossplane-contrib/provider-eventstore/apis/cluster/v1alpha1"
 	"github.com/crossplane-contrib/provider-eventstore/apis/common/v1alpha1"
 	namespacedv1alpha1 "github.com/crossplane-contrib/provider-eventstore/apis/namespaced/v1alpha1"
-	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
 var managedKinds = []schema.GroupVersionKind{
@@ -24,9 +23,30 @@ var managedKinds = []schema.GroupVersionKind{
 	{Group: "platform.eventstore.crossplane.io", Version: "v1alpha1", Kind: "XSubscription"},
 }
 
-// TestPath goes the whole path in both flavours: a claim with cluster-scoped kinds, and a namespaced composite resource.
+// A broker is what an application, and somebody with all rights, do on one kind of broker.
+type broker interface {
+	// use is the application: with the mounted Secrets of a store and its subscription "billing" it writes, reads, and
+	// leaves with everything read.
+	use(t *testing.T, store, subscription string)
+	// write adds a record that no SDK wrote.
+	write(t *testing.T, store string)
+	// position returns where a subscription is, over all partitions; it is another text if any of it is missing.
+	position(ctx context.Context, store, subscription string) string
+	// lose deletes the positions of a subscription.
+	lose(t *testing.T, store, subscription string)
+	// traces returns whatever has the store's name.
+	traces(ctx context.Context, store string) ([]string, error)
+}
+
+// brokers returns what stands behind each class.
+func brokers() map[string]broker {
+	return map[string]broker{"fast": redisBroker{}, "isolated": pulsarBroker{}}
+}
+
+// TestPath goes the whole path on every backend in both flavours: a claim with cluster-scoped kinds, and a namespaced
+// composite resource. They say only the class.
 func TestPath(t *testing.T) {
-	cases := map[string]struct {
+	flavours := map[string]struct {
 		reason              string
 		store, subscription string // Examples.
 		secret, reader      string // The Secrets that they ask for.
@@ -45,50 +65,43 @@ func TestPath(t *testing.T) {
 			kind: namespacedv1alpha1.EventStoreGroupVersionKind,
 		},
 	}
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			t.Log(tc.reason)
-			ns := namespace(t)
-			store, subscription := example(t, tc.store, ns), example(t, tc.subscription, ns)
-			unstructured.RemoveNestedField(subscription.Object, "spec", "filter") // The order service wants every event.
-			create(t, store, subscription)
-			ready(t, store)
-			ready(t, subscription)
-			out := serve(t, mount(t, ns, tc.secret), mount(t, ns, tc.reader))
-			if !strings.Contains(out, "everything matched") {
-				t.Errorf("the order service printed:\n%s", out)
-			}
-			repairsGroup(t, store, ns+".orders", "billing")
-			refusesDeletion(t, store, subscription, tc.kind, ns)
-			leavesNothing(t, ns, ns+".orders")
-		})
+	for class, b := range brokers() {
+		for name, tc := range flavours {
+			t.Run(class+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				t.Log(tc.reason)
+				ns := namespace(t)
+				store, subscription := ofClass(t, class, example(t, tc.store, ns)), ofClass(t, class, example(t, tc.subscription, ns))
+				unstructured.RemoveNestedField(subscription.Object, "spec", "filter") // The order service wants every event.
+				create(t, store, subscription)
+				ready(t, store)
+				ready(t, subscription)
+				b.use(t, mount(t, ns, tc.secret), mount(t, ns, tc.reader))
+				restoresPosition(t, b, store, ns+".orders", "billing")
+				refusesDeletion(t, store, subscription, tc.kind, ns)
+				leavesNothing(t, b, ns, ns+".orders")
+			})
+		}
 	}
 }
 
-// repairsGroup deletes the consumer group of a partition, and expects it back where it was.
-func repairsGroup(t *testing.T, claim *unstructured.Unstructured, store, subscription string) {
+// ofClass asks for another class.
+func ofClass(t *testing.T, class string, u *unstructured.Unstructured) *unstructured.Unstructured {
 	t.Helper()
-	c := broker(t)
-	events := ""
-	for p := range layout.DefaultPartitions { // The order is in one of them.
-		if events = layout.RedisEvents(store, p); c.XLen(t.Context(), events).Val() > 0 {
-			break
-		}
-	}
-	position := func(ctx context.Context) string {
-		groups, err := c.XInfoGroups(ctx, events).Result()
-		if err != nil || len(groups) != 1 {
-			return fmt.Sprint(len(groups), " groups ", err)
-		}
-		return groups[0].LastDeliveredID
-	}
-	before := position(t.Context())
-	token(t, claim) // By now the provider has looked since the service ended: what it has not seen it cannot restore.
-	if err := c.XGroupDestroy(t.Context(), events, subscription).Err(); err != nil {
+	if err := unstructured.SetNestedField(u.Object, class, "spec", "class"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the group is back at "+before, func(ctx context.Context) (bool, string) {
-		got := position(ctx)
+	return u
+}
+
+// restoresPosition deletes a subscription's positions, and expects them back where they were.
+func restoresPosition(t *testing.T, b broker, claim *unstructured.Unstructured, store, subscription string) {
+	t.Helper()
+	before := b.position(t.Context(), store, subscription)
+	token(t, claim) // By now the provider has looked since the application ended: what it has not seen it cannot restore.
+	b.lose(t, store, subscription)
+	eventually(t, "the position is back at "+before, func(ctx context.Context) (bool, string) {
+		got := b.position(ctx, store, subscription)
 		return got == before, got
 	})
 }
@@ -170,15 +183,21 @@ func composed(t *testing.T, kind schema.GroupVersionKind, namespace string) *uns
 
 // TestConfirmedBeforehand sets the confirmation on the claim before it is deleted: it goes all the way down.
 func TestConfirmedBeforehand(t *testing.T) {
+	for class, b := range brokers() {
+		t.Run(class, func(t *testing.T) {
+			t.Parallel()
+			testConfirmedBeforehand(t, class, b)
+		})
+	}
+}
+
+func testConfirmedBeforehand(t *testing.T, class string, b broker) {
 	ns := namespace(t)
-	store, subscription := example(t, "claims/eventstore.yaml", ns), example(t, "claims/subscription.yaml", ns)
+	store, subscription := ofClass(t, class, example(t, "claims/eventstore.yaml", ns)), ofClass(t, class, example(t, "claims/subscription.yaml", ns))
 	create(t, store, subscription)
 	ready(t, store)
 	ready(t, subscription)
-	c := broker(t)
-	if err := c.XAdd(t.Context(), addRaw(ns+".orders")).Err(); err != nil {
-		t.Fatal(err)
-	}
+	b.write(t, ns+".orders")
 	confirmation := token(t, store)
 	eventually(t, "the claim carries the token", func(ctx context.Context) (bool, string) {
 		if err := world.kube.Get(ctx, client.ObjectKeyFromObject(store), store); err != nil {
@@ -199,5 +218,5 @@ func TestConfirmedBeforehand(t *testing.T) {
 		}
 		gone(t, u)
 	}
-	leavesNothing(t, ns, ns+".orders")
+	leavesNothing(t, b, ns, ns+".orders")
 }

@@ -1,6 +1,6 @@
 // Package e2e_test proves the whole path with the real Crossplane: packages from a registry, claims and namespaced
-// composite resources, our provider with exactly the rights that its package gets, a real Redis, and the order service
-// with the Secret that arrives. What the provider does by itself is test/provider's.
+// composite resources, our provider with exactly the rights that its package gets, real brokers, and applications with the
+// Secret that arrives. What the provider does by itself is test/provider's.
 package e2e_test
 
 import (
@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	corev1 "k8s.io/api/core/v1"
 	kerrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -24,7 +23,6 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/stack"
-	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
 // patience is how long a test waits for what takes about a second on an idle machine.
@@ -63,7 +61,7 @@ func run(m *testing.M) (code int, err error) {
 		return 0, fmt.Errorf("cannot build the order service: %w\n%s", err, out)
 	}
 	// Nothing is activated but what our Configuration activates.
-	world.Stack, err = stack.Start(ctx, stack.Options{Dir: filepath.Join(dir, "state"), Activation: "", ProviderArgs: []string{"--drift-interval=2s"}})
+	world.Stack, err = stack.Start(ctx, stack.Options{Dir: filepath.Join(dir, "state"), Activation: "", Brokers: []string{stack.Redis, stack.Pulsar}, ProviderArgs: []string{"--drift-interval=2s"}})
 	if err != nil {
 		return 0, err
 	}
@@ -163,41 +161,14 @@ func mount(t *testing.T, namespace, name string) string {
 	return dir
 }
 
-// serve runs the order service with mounted Secrets, and returns what it printed.
-func serve(t *testing.T, binding, subscription string) string {
+// file reads a key of a mounted Secret.
+func file(t *testing.T, dir, key string) string {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), world.orders, "--binding", binding, "--subscription-binding", subscription).CombinedOutput()
+	b, err := os.ReadFile(filepath.Join(dir, key))
 	if err != nil {
-		t.Fatalf("the order service failed: %v\n%s", err, out)
+		t.Fatalf("the Secret lacks a key: %v", err)
 	}
-	return string(out)
-}
-
-// broker returns a client with all rights on the Redis.
-func broker(t *testing.T) *redis.Client {
-	t.Helper()
-	c := redis.NewClient(&redis.Options{Addr: world.Redis.Addr, Username: world.Redis.AdminUser, Password: world.Redis.AdminPassword})
-	t.Cleanup(func() { _ = c.Close() })
-	return c
-}
-
-// traces returns the keys and users on Redis that have the store's name in them.
-func traces(ctx context.Context, c *redis.Client, store string) ([]string, error) {
-	var found []string
-	keys := c.Scan(ctx, 0, "*"+store+"*", 1000).Iterator()
-	for keys.Next(ctx) {
-		found = append(found, keys.Val())
-	}
-	if err := keys.Err(); err != nil {
-		return nil, err
-	}
-	users, err := c.Do(ctx, "ACL", "USERS").StringSlice()
-	for _, u := range users {
-		if strings.Contains(u, store) {
-			found = append(found, "user "+u)
-		}
-	}
-	return found, err
+	return string(b)
 }
 
 // gone waits until an object does not exist any more.
@@ -209,12 +180,11 @@ func gone(t *testing.T, o client.Object) {
 	})
 }
 
-// leavesNothing checks that neither the API server nor Redis has anything of a store and its subscriptions.
-func leavesNothing(t *testing.T, namespace, store string) {
+// leavesNothing checks that neither the API server nor the broker has anything of a store and its subscriptions.
+func leavesNothing(t *testing.T, b broker, namespace, store string) {
 	t.Helper()
-	c := broker(t)
 	eventually(t, "nothing is left of "+store, func(ctx context.Context) (bool, string) {
-		found, err := traces(ctx, c, store)
+		found, err := b.traces(ctx, store)
 		if err != nil {
 			return false, err.Error()
 		}
@@ -241,9 +211,4 @@ func leavesNothing(t *testing.T, namespace, store string) {
 		}
 		return len(found) == 0, strings.Join(found, ", ")
 	})
-}
-
-// addRaw appends an entry that no SDK wrote.
-func addRaw(store string) *redis.XAddArgs {
-	return &redis.XAddArgs{Stream: layout.RedisEvents(store, 0), Values: map[string]any{"data": "x"}}
 }

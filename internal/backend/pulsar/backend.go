@@ -57,7 +57,9 @@ type Backend struct {
 	client  pulsar.Client
 	key     *signingKey // nil: no tokens are issued.
 	observe func(kind string, requests int)
-	entries entryCache
+
+	entries    entryCache
+	configured configCache
 
 	// tenant is created once, if the settings say so.
 	tenantMu    sync.Mutex
@@ -93,6 +95,8 @@ func New(c connect.Pulsar, opts ...Option) (*Backend, error) {
 		client:  client,
 		key:     key,
 		observe: func(string, int) {},
+
+		configured: configCache{busy: make(chan struct{}, 1)},
 	}
 	for _, o := range opts {
 		o(b)

@@ -20,8 +20,12 @@ func TestConformance(t *testing.T) {
 		LoseSubscriptionMarker: func(t *testing.T, id backend.SubscriptionID) {
 			f.loseProperties(t, id.Store, subscriptionKeys(id.Name))
 		},
-		LosePosition: f.losePosition,
-		Login:        func(ctx context.Context, user, password string) error { return f.login(ctx, t, user, password) },
+		LosePosition:         f.losePosition,
+		Login:                func(ctx context.Context, user, password string) error { return f.login(ctx, t, user, password) },
+		StoreDrifts:          f.storeDrifts(),
+		SubscriptionDrifts:   f.subscriptionDrifts(),
+		StoreAttempts:        f.storeAttempts,
+		SubscriptionAttempts: f.subscriptionAttempts,
 
 		SubscriptionsGoWithStore: true,
 	})

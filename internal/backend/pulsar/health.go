@@ -2,7 +2,7 @@ package pulsar
 
 import (
 	"context"
-	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -46,15 +46,39 @@ func (b *Backend) version(ctx context.Context) (string, error) {
 // A brokerConfig is what the brokers are configured with. nil means that it is not known: only a super user may look.
 type brokerConfig map[string]string
 
+// A configCache remembers a brokerConfig.
+type configCache struct {
+	busy   chan struct{} // Holds one: whoever reads, or looks.
+	read   time.Time
+	config brokerConfig
+}
+
+// configAge is after how long the configuration is read again. It hardly ever changes while brokers run.
+const configAge = 5 * time.Minute
+
+// brokerConfig returns the configuration as it was at most [configAge] ago.
 func (b *Backend) brokerConfig(ctx context.Context) brokerConfig {
-	var raw map[string]json.RawMessage
-	if err := b.get(ctx, "health", "brokers/configuration/runtime", &raw); err != nil {
+	select {
+	case b.configured.busy <- struct{}{}:
+		defer func() { <-b.configured.busy }()
+	case <-ctx.Done():
 		return nil
 	}
-	c := brokerConfig{}
-	for k, v := range raw {
-		c[k] = strings.Trim(string(v), `"`)
+	if time.Since(b.configured.read) < configAge {
+		return b.configured.config
 	}
+	var raw map[string]any
+	if err := b.get(ctx, "health", "brokers/configuration/runtime", &raw); err != nil && !hasCode(err, http.StatusUnauthorized) && !hasCode(err, http.StatusForbidden) {
+		return b.configured.config // It is tried again.
+	}
+	var c brokerConfig
+	if raw != nil {
+		c = brokerConfig{}
+	}
+	for k, v := range raw {
+		c[k] = fmt.Sprint(v)
+	}
+	b.configured.config, b.configured.read = c, time.Now()
 	return c
 }
 

@@ -92,8 +92,8 @@ type backlogQuota struct {
 }
 
 type backlogQuotas struct {
-	Storage backlogQuota `json:"destination_storage"`
-	Age     backlogQuota `json:"message_age"`
+	Storage *backlogQuota `json:"destination_storage"`
+	Age     *backlogQuota `json:"message_age"`
 }
 
 type autoTopicCreation struct {
@@ -151,7 +151,7 @@ func policies() map[string]policy {
 		"subscription_types_enabled":            {path: "subscriptionTypesEnabled", spell: as([]string{}), zero: "[]"},
 		policyPersistence:                       {path: "persistence", spell: as(persistence{}), instead: owned("durability").instead},
 		policyPublishRate:                       {path: "publishRate", spell: as(publishRate{Messages: -1, Bytes: -1}), perCluster: true, instead: owned("quota.publishRate").instead},
-		policyBacklogQuota:                      {spell: as(backlogQuotas{Storage: unlimited(), Age: unlimited()}), instead: owned("quota.bytes").instead},
+		policyBacklogQuota:                      {spell: as(backlogQuotas{}), instead: owned("quota.bytes").instead},
 		policyOffloadBytes:                      {path: "offloadThreshold", method: http.MethodPut, reset: "-1", zero: "-1", spell: number, instead: owned("tiering").instead},
 		policyOffloadSeconds:                    {path: "offloadThresholdInSeconds", method: http.MethodPut, reset: "-1", zero: "-1", spell: number, instead: owned("tiering").instead},
 		policyCompatibility:                     {path: "schemaCompatibilityStrategy", method: http.MethodPut, reset: `"UNDEFINED"`, zero: `"UNDEFINED"`, spell: as(""), instead: owned("pulsar.nativeSchema.compatibility").instead},
@@ -178,8 +178,8 @@ func policies() map[string]policy {
 	return m
 }
 
-func unlimited() backlogQuota {
-	return backlogQuota{Size: -1, Time: -1, Policy: "producer_exception"}
+func unlimited() *backlogQuota {
+	return &backlogQuota{Size: -1, Time: -1, Policy: "producer_exception"}
 }
 
 // observeSettings returns the policies that differ from the broker's defaults.

@@ -285,6 +285,51 @@ func (f *fixture) readStore(t testing.TB, name string) plan.ObservedStore {
 	return r.Value
 }
 
+func (f *fixture) subscription(t testing.TB, store, name string) (plan.DesiredSubscription, plan.Context) {
+	t.Helper()
+	id := backend.SubscriptionID{Store: store, Name: name}
+	return plan.DesiredSubscription{
+		SubscriptionSettings: plan.SubscriptionSettings{Owner: owner("Subscription", store+"-"+name)},
+		Store:                store, Name: name, DeadLetter: true,
+		StartFrom: plan.Start{Earliest: true},
+		Principal: f.backend.SubscriptionPrincipal(id, "", f.password(t, layout.SubscriptionPrincipal(store, name))),
+	}, plan.Context{Capabilities: Capabilities(), UID: "uid-of-" + store + "-" + name}
+}
+
+func (f *fixture) planSubscription(t testing.TB, d plan.DesiredSubscription, c plan.Context) (backend.SubscriptionChange, plan.Plan) {
+	t.Helper()
+	o := f.readSubscription(t, d.Store, d.Name)
+	d.Settings = f.backend.SubscriptionSettings(d)
+	p := plan.Subscription(d, o, c)
+	return backend.SubscriptionChange{Desired: d, Observed: o, Changes: p.Changes, Restore: c.KnownPositions, Password: "a token"}, p
+}
+
+// applySubscription makes the subscription what it should be, and proves that nothing is left to do.
+func (f *fixture) applySubscription(t testing.TB, d plan.DesiredSubscription, c plan.Context) plan.ObservedSubscription {
+	t.Helper()
+	change, p := f.planSubscription(t, d, c)
+	if len(p.Refusals) > 0 {
+		t.Fatalf("the plan refuses: %+v", p.Refusals)
+	}
+	if err := f.backend.ApplySubscriptions(t.Context(), []backend.SubscriptionChange{change})[0]; err != nil {
+		t.Fatal(err)
+	}
+	change, p = f.planSubscription(t, d, c)
+	if len(p.Changes)+len(p.Refusals) > 0 {
+		t.Fatalf("after everything was applied the plan is not empty: %+v", p)
+	}
+	return change.Observed
+}
+
+func (f *fixture) readSubscription(t testing.TB, store, name string) plan.ObservedSubscription {
+	t.Helper()
+	r := f.backend.ReadSubscriptions(t.Context(), []backend.SubscriptionID{{Store: store, Name: name}})[0]
+	if r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	return r.Value
+}
+
 // eventually polls until ok, and fails the test if that takes more than a minute.
 func eventually(t testing.TB, what string, ok func() error) {
 	t.Helper()

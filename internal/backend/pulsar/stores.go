@@ -17,12 +17,17 @@ import (
 // ReadStores observes stores. See the package's documentation for its requests.
 func (b *Backend) ReadStores(ctx context.Context, names []string) []backend.Result[plan.ObservedStore] {
 	results := make([]backend.Result[plan.ObservedStore], len(names))
+	if len(names) == 0 {
+		return results
+	}
+	limit := b.brokerConfig(ctx).number("maxMessageSize")
 	parallel(len(names), func(i int) {
 		results[i].Value.Persists, results[i].Value.Persistence = true, persistenceText
 		if layout.ValidateStore(names[i]) != nil {
 			return // Nothing exists under a name that none can have.
 		}
 		o, err := b.readStore(ctx, names[i])
+		o.MaxEventBytesLimit = limit
 		if err != nil {
 			err = fmt.Errorf("cannot read store %q: %w", names[i], b.explain(err))
 		}
@@ -75,7 +80,6 @@ func (b *Backend) readStore(ctx context.Context, store string) (plan.ObservedSto
 			return o, err
 		}
 	}
-	o.MaxEventBytesLimit = maxMessageSize
 	if m.marked() {
 		err = b.observeMarked(ctx, store, &o, r, m)
 	}
@@ -95,12 +99,12 @@ func (b *Backend) observeMarked(ctx context.Context, store string, o *plan.Obser
 	o.Snapshots = m.settings.Snapshots && r.topics.snapshots(o.Partitions)
 	o.Settings = r.namespace.observeSettings()
 	o.Principal = r.namespace.observePrincipal(m.settings.Principal, spelled(storePermissions(r.topics, o.Partitions)), storeRights, b.fullName(store, ""))
-	return b.observeTopicSettings(ctx, store, o, m)
+	return b.observeTopicSettings(ctx, store, o, r, m)
 }
 
 // observeTopicSettings adds what topics have that the store has asked for.
-func (b *Backend) observeTopicSettings(ctx context.Context, store string, o *plan.ObservedStore, m marker[storeSettings]) error {
-	if o.Snapshots {
+func (b *Backend) observeTopicSettings(ctx context.Context, store string, o *plan.ObservedStore, r storeReading, m marker[storeSettings]) error {
+	if r.topics.snapshots(o.Partitions) {
 		var threshold *int64
 		if err := unlessAbsent(b.get(ctx, "ReadStores", b.topic(store, layout.PulsarSnapshots)+"/compactionThreshold", &threshold)); err != nil {
 			return err
@@ -156,9 +160,6 @@ func (s ledgerStats) virgin() bool {
 	end, err := parsePosition(s.LastConfirmed)
 	return s.Entries == 0 && len(s.Ledgers) <= 1 && (err != nil || end.entry < 0)
 }
-
-// maxMessageSize is how large Pulsar's messages may be, unless its brokers and bookies are configured otherwise: 5 MiB.
-const maxMessageSize = 5 << 20
 
 // readSchema returns the digest of the schema of a store's events; empty if there is none.
 func (b *Backend) readSchema(ctx context.Context, kind, store string) (digest string, err error) {

@@ -309,10 +309,11 @@ func (s ledgerStats) end() (position, error) {
 // setSubscriptionPrincipal gives the principal its rights, or takes them if there is to be none.
 func (b *Backend) setSubscriptionPrincipal(ctx context.Context, c backend.SubscriptionChange, s subscriptionState) error {
 	const kind = "ApplySubscriptions"
-	if !has(c.Changes, plan.FieldPrincipal) {
+	d := c.Desired
+	renewed := slices.Contains(settingNames(c.Changes), settingDeadLetters) && d.Principal != (plan.Principal{}) && c.Observed.Principal.Name == d.Principal.Name
+	if !has(c.Changes, plan.FieldPrincipal) && !renewed {
 		return nil
 	}
-	d := c.Desired
 	if former := c.Observed.Principal.Name; former != "" && former != d.Principal.Name {
 		if err := b.takeRights(ctx, kind, d.Store, s.namespace, former); err != nil {
 			return err

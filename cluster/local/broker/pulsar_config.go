@@ -44,9 +44,13 @@ func (p *Pulsar) config() string {
 		"transactionCoordinatorEnabled": "false", "webSocketServiceEnabled": "false", "functionsWorkerEnabled": "false",
 		"loadBalancerEnabled": "false", "defaultNumberOfNamespaceBundles": "1", "brokerShutdownTimeoutMs": "2000",
 		// One machine, few clients.
-		"managedLedgerCacheSizeMB": "16", "numIOThreads": "2", "numHttpServerThreads": "8", "numOrderedExecutorThreads": "2",
+		"managedLedgerCacheSizeMB": "16", "numIOThreads": "2", "numOrderedExecutorThreads": "2",
 		"numExecutorThreadPoolSize": "2", "numCacheExecutorThreadPoolSize": "2", "topicOrderedExecutorThreadNum": "2",
 		"managedLedgerNumSchedulerThreads": "2", "bookkeeperNumberOfChannelsPerBookie": "2",
+
+		// Requests that come while it starts wait in threads of which the second port has yet to get some: with too few it
+		// never starts, as long as anybody knocks.
+		"numHttpServerThreads": "64",
 
 		"allowLoopback": "true", "listeningInterface": "lo", // It would listen on every interface.
 		"httpServerEnabled": "false", "ledgerStorageClass": "org.apache.bookkeeper.bookie.storage.ldb.DbLedgerStorage",

@@ -47,8 +47,7 @@ type Backend struct {
 	fleet   *fleet
 	observe func(kind string, commands int)
 
-	// unsaved means that users changed since they were last written to the server's ACL file.
-	unsaved atomic.Bool
+	unsaved unsavedUsers
 	seen    seenUsers
 
 	// unmaintained says why the last Maintain failed; nil if it did not.

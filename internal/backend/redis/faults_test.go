@@ -3,8 +3,10 @@ package redis
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
@@ -226,5 +228,50 @@ func TestFenceCutsConnections(t *testing.T) {
 	}
 	if n := f.admin.ACLUsers(t.Context()).Val(); len(n) != 3 {
 		t.Errorf("users: %v, want no more than before", n)
+	}
+}
+
+// TestUsersAreSavedSeldom saves no more often than that leaves the server time for others, and forgets nothing over it.
+func TestUsersAreSavedSeldom(t *testing.T) {
+	f := start(t, broker.RedisOptions{ACLFile: true, AppendOnly: true})
+	for i := range 20 {
+		d, c := f.store(fmt.Sprintf("orders-%d", i))
+		f.applyStore(t, d, c)
+	}
+	f.backend.unsaved.saved(time.Hour) // As if it had taken that long.
+	f.do(t, "CONFIG", "RESETSTAT")
+	d, c := f.store("late")
+	f.applyStore(t, d, c)
+	if err := f.backend.DeleteStores(t.Context(), stores("orders-0"))[0]; err != nil {
+		t.Fatal(err)
+	}
+	if n := f.calls(t)["acl|save"]; n != 0 {
+		t.Errorf("users were saved %d times, want never so soon", n)
+	}
+	// The server forgets the new user, and remembers the one that was deleted.
+	if err := f.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if users := f.admin.ACLUsers(t.Context()).Val(); !slices.Contains(users, "es:orders-0") || slices.Contains(users, "es:late") {
+		t.Fatalf("users after the restart: %v, want the old ones", users)
+	}
+	if err := f.backend.Maintain(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if users := f.admin.ACLUsers(t.Context()).Val(); slices.Contains(users, "es:orders-0") {
+		t.Error("the user of a deleted store is back")
+	}
+	f.applyStore(t, d, c)
+	if err := f.backend.Maintain(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if p := plan.Store(d, f.readStore(t, "late"), c); len(p.Changes) > 0 {
+		t.Errorf("plan after the second restart: %+v, want nothing", p)
+	}
+	if users := f.admin.ACLUsers(t.Context()).Val(); slices.Contains(users, "es:orders-0") {
+		t.Error("the user of a deleted store is back after the second restart")
 	}
 }

@@ -35,7 +35,7 @@ func (b *Backend) Maintain(ctx context.Context, names []string) error {
 	if b.config.Mode != "" {
 		swept = b.sweep(ctx)
 	}
-	b.save(ctx, "Maintain", func(err error) { errs = append(errs, err) })
+	errs = append(errs, b.save(ctx, "Maintain", true))
 	until := time.Now().Add(maintainFor)
 	for lo, hi := range chunks(len(names)) {
 		errs = append(errs, b.maintain(ctx, names[lo:hi], until)...)

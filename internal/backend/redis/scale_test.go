@@ -168,3 +168,35 @@ func TestReadSendsNoPayload(t *testing.T) {
 		t.Errorf("reading transferred %s bytes (%v), want less than 20000", out, err)
 	}
 }
+
+// TestCommandsForOneStore counts what the server carries out while stores are made one by one, commands of scripts included.
+func TestCommandsForOneStore(t *testing.T) {
+	const count = 100
+	f := start(t, broker.RedisOptions{})
+	measure := func(what string, want int, do func(name string)) {
+		t.Helper()
+		f.readStore(t, "warm") // What the server says of itself is asked for once a second, whoever asks.
+		f.do(t, "CONFIG", "RESETSTAT")
+		for i := range count {
+			do(fmt.Sprintf("store-%d", i))
+		}
+		total := 0
+		calls := f.calls(t)
+		for _, name := range []string{"info", "config|get", "config|resetstat", "acl|dryrun"} {
+			delete(calls, name)
+		}
+		for _, n := range calls {
+			total += n
+		}
+		t.Logf("%s: %d commands each: %v", what, total/count, calls)
+		if total > want*count {
+			t.Errorf("%s: %d commands for %d stores, want at most %d each", what, total, count, want)
+		}
+	}
+	measure("create, and read before and after", 23, func(name string) {
+		d, c := f.store(name)
+		d.Partitions = 1
+		f.applyStore(t, d, c)
+	})
+	measure("read", 6, func(name string) { f.readStore(t, name) })
+}

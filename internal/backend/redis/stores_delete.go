@@ -106,16 +106,15 @@ func (b *Backend) deleteUsers(ctx context.Context, kind string, doomed []doomed,
 			errs[i] = err
 		}
 		if had[i] {
-			b.unsaved.Store(true)
+			b.unsaved.note(doomed[i].user, true)
 		}
 	}
-	b.save(ctx, kind, func(err error) {
-		for i := range errs {
-			if had[i] {
-				errs[i] = cmpErr(errs[i], err)
-			}
+	err := b.save(ctx, kind, false)
+	for i := range errs {
+		if had[i] {
+			errs[i] = cmpErr(errs[i], err)
 		}
-	})
+	}
 }
 
 func (b *Backend) deleteMarkers(ctx context.Context, deletions []backend.StoreDeletion, doomed []doomed, members []*redis.StringSliceCmd, errs []error) {

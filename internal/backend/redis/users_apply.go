@@ -45,7 +45,10 @@ func (b *Backend) applyUsers(ctx context.Context, kind string, changes []userCha
 		return
 	}
 	set, shown := make([]replies, len(changes)), make([]replies, len(changes))
-	b.unsaved.Store(true)
+	b.unsaved.making.RLock()
+	for _, c := range changes {
+		b.unsaved.note(c.name, c.password == "")
+	}
 	b.send(ctx, kind, func(t *trip) {
 		for i, c := range changes {
 			for _, n := range t.topology.users() {
@@ -60,15 +63,16 @@ func (b *Backend) applyUsers(ctx context.Context, kind string, changes []userCha
 			}
 		}
 	})
+	b.unsaved.making.RUnlock()
 	for _, c := range changes {
 		b.seen.wrote(c.name)
 	}
 	b.remember(ctx, kind, changes, set, shown, errs)
-	b.save(ctx, kind, func(err error) {
+	if err := b.save(ctx, kind, false); err != nil {
 		for _, c := range changes {
 			errs[c.at] = errors.Join(errs[c.at], err)
 		}
-	})
+	}
 }
 
 // stillOwned returns those changes whose resource still has the marker. A plan that is late must not reset the user of the
@@ -132,32 +136,6 @@ func renderings(shown replies) string {
 	}
 	slices.Sort(all)
 	return strings.Join(slices.Compact(all), ",")
-}
-
-// save writes the users to the servers' ACL files, where they have one and some have changed: else a restart forgets them.
-// What cannot be saved now is saved with the next change, or by Maintain.
-func (b *Backend) save(ctx context.Context, kind string, failed func(error)) {
-	if !b.unsaved.Swap(false) {
-		return
-	}
-	var saved replies
-	b.send(ctx, kind, func(t *trip) {
-		saved = t.all(t.topology.servers, "ACL", "SAVE")
-		if t.topology.wary {
-			saved = append(saved, t.all(t.topology.sentinels, "SENTINEL", "FLUSHCONFIG")...)
-		}
-	})
-	some, err := saved.answered()
-	for _, s := range some {
-		if e := s.Err(); e != nil && !strings.Contains(e.Error(), "not configured to use an ACL file") {
-			err = cmpErr(err, e)
-		}
-	}
-	if err == nil {
-		return
-	}
-	b.unsaved.Store(true)
-	failed(fmt.Errorf("cannot save the users to the server's ACL file: %w", b.explain(err)))
 }
 
 // owned reads the answer of a script that writes only while the marker has the right owner.

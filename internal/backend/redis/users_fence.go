@@ -78,7 +78,7 @@ func (b *Backend) switchSome(ctx context.Context, kind string, names []string, e
 	for i, all := range done {
 		if len(all) > 0 {
 			errs[i] = cmpErr(errs[i], all.err(), s.missed(top, all))
-			b.unsaved.Store(true) // Maintain saves it; neither is worth a round trip of its own.
+			b.unsaved.note(layout.StorePrincipal(names[i]), false) // Maintain saves it; neither is worth a round trip of its own.
 			b.seen.wrote(layout.StorePrincipal(names[i]))
 		}
 	}

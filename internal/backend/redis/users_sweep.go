@@ -66,13 +66,10 @@ func (b *Backend) drop(ctx context.Context, holders map[string]replies) (err err
 			for _, r := range on {
 				dropped = append(dropped, reply{r.from, t.one(r.from, "ACL", "DELUSER", u)})
 			}
+			b.unsaved.note(u, true)
 		}
 	})
-	if len(dropped) > 0 {
-		b.unsaved.Store(true)
-		err = cmpErr(err, dropped.err())
-	}
-	return err
+	return cmpErr(err, dropped.err())
 }
 
 // markerOf returns the marker that a user of ours belongs to; empty if the user is not ours.

@@ -7,24 +7,30 @@
 local n, observed, deletion, takeovers = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[4], ARGV[5]
 local names, was, wanted, settings = 5, 5 + n, 5 + 2 * n, 6 + 3 * n
 local exists = redis.call('EXISTS', KEYS[1])
+local has = exists == 1 and redis.call('HMGET', KEYS[1], deletion, unpack(ARGV, names + 1, names + n)) or {}
 local same, resource, mine = exists == observed, exists == 1, exists == 1
 for i = 1, n do
-  local value = redis.call('HGET', KEYS[1], ARGV[names + i]) or ''
+  local value = has[1 + i] or ''
   same = same and value == ARGV[was + i]
   mine = mine and value == ARGV[wanted + i]
   if i < n then resource = mine end
 end
 if not (same or mine) then return 0 end
-local state = redis.call('HGET', KEYS[1], deletion)
+local state = has[1]
 if state and not resource then return -1 end
 if state and state ~= 'begun' then return -2 end
 if exists == 1 and not resource then redis.call('HINCRBY', KEYS[1], takeovers, 1) end
-redis.call('HDEL', KEYS[1], deletion)
+if state then redis.call('HDEL', KEYS[1], deletion) end
+
+local fields, write = {}, {}
+for i = settings, #ARGV, 2 do fields[#fields + 1] = ARGV[i] end
+local there = exists == 1 and #fields > 0 and redis.call('HMGET', KEYS[1], unpack(fields)) or {}
 for i = 1, n do
-  redis.call('HSET', KEYS[1], ARGV[names + i], ARGV[wanted + i])
+  write[#write + 1], write[#write + 2] = ARGV[names + i], ARGV[wanted + i]
 end
-for i = settings, #ARGV, 2 do
-  redis.call('HSETNX', KEYS[1], ARGV[i], ARGV[i + 1])
+for i, field in ipairs(fields) do
+  if not there[i] then write[#write + 1], write[#write + 2] = field, ARGV[settings + 2 * i - 1] end
 end
+redis.call('HSET', KEYS[1], unpack(write))
 if KEYS[2] then redis.call('SADD', KEYS[2], ARGV[3]) end
 return 1

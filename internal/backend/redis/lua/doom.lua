@@ -2,8 +2,8 @@
 -- is none. KEYS: the marker. ARGV: how many fields name its resource (n); n names; n values; the field that says so.
 if redis.call('EXISTS', KEYS[1]) == 0 then return 2 end
 local n = tonumber(ARGV[1])
-for i = 1, n do
-  if (redis.call('HGET', KEYS[1], ARGV[1 + i]) or '') ~= ARGV[1 + n + i] then return 0 end
+for i, value in ipairs(redis.call('HMGET', KEYS[1], unpack(ARGV, 2, 1 + n))) do
+  if (value or '') ~= ARGV[1 + n + i] then return 0 end
 end
 redis.call('HSETNX', KEYS[1], ARGV[2 + 2 * n], 'begun')
 return 1

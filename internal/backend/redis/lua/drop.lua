@@ -3,8 +3,8 @@
 -- ARGV: as for doom.lua, then the group.
 if redis.call('EXISTS', KEYS[1]) == 0 then return 1 end
 local n = tonumber(ARGV[1])
-for i = 1, n do
-  if (redis.call('HGET', KEYS[1], ARGV[1 + i]) or '') ~= ARGV[1 + n + i] then return 0 end
+for i, value in ipairs(redis.call('HMGET', KEYS[1], unpack(ARGV, 2, 1 + n))) do
+  if (value or '') ~= ARGV[1 + n + i] then return 0 end
 end
 if redis.call('HEXISTS', KEYS[1], ARGV[2 + 2 * n]) == 0 then return 0 end
 local group = ARGV[3 + 2 * n]

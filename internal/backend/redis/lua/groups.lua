@@ -1,8 +1,8 @@
 -- Observes one group over all partitions. KEYS: for each partition its events, dead letters and lease. ARGV: the group,
 -- the consumer name that leases share, how many milliseconds a consumer may idle, how many records are counted at most.
 -- Returns for each partition: whether the group exists, last delivered id, pending records, id of the first pending one,
--- id of the first undelivered one, undelivered records (-1: not counted), length, first id and last id of the stream,
--- dead letters, names of the consumers; or the text of an error.
+-- id of the first undelivered one, undelivered records (-1: not counted), length, first id and last id of the stream if
+-- there are any, dead letters, names of the consumers; or the text of an error.
 local group, shared, idle, limit = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -50,21 +50,15 @@ local function observe(key, dlq, lease)
     if g['name'] == group then
       local last = g['last-delivered-id']
       local pending = redis.call('XPENDING', key, group)
-      local length = redis.call('XLEN', key)
-      local first = redis.call('XRANGE', key, '-', '+', 'COUNT', 1)
-      local final = redis.call('XREVRANGE', key, '+', '-', 'COUNT', 1)
       local unread = redis.pcall('XRANGE', key, '(' .. last, '+', 'COUNT', 1)
-      if unread.err then unread = {} end -- Nothing can follow the greatest id.
-      local lag = 0
-      if #unread > 0 then
-        if unread[1][1] == first[1][1] then
-          lag = length -- The counter of Redis still has records that were trimmed before anybody read them.
-        else
-          lag = g['lag'] or count(key, unread[1][1])
-        end
+      if unread.err or #unread == 0 then -- Nothing can follow the greatest id.
+        return {1, last, pending[1], pending[2] or '', '', 0, 0, '', '', dead, consumers(key, lease)}
       end
-      return {1, last, pending[1], pending[2] or '', unread[1] and unread[1][1] or '', lag, length,
-        first[1] and first[1][1] or '', final[1] and final[1][1] or '', dead, consumers(key, lease)}
+      local stream = named(redis.call('XINFO', 'STREAM', key))
+      local length, first, final, from = stream['length'], stream['first-entry'][1], stream['last-entry'][1], unread[1][1]
+      local lag = length -- The counter of Redis still has records that were trimmed before anybody read them.
+      if from ~= first then lag = g['lag'] or count(key, from) end
+      return {1, last, pending[1], pending[2] or '', from, lag, length, first, final, dead, consumers(key, lease)}
     end
   end
   return {0, '', 0, '', '', 0, 0, '', '', dead, {}}

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
 )
@@ -47,6 +48,20 @@ func as[T any](defaults T) func(json.RawMessage, bool) (string, error) {
 		}
 		return encode(v), nil
 	}
+}
+
+// set spells a list whose order means nothing.
+func set(raw json.RawMessage, strict bool) (string, error) {
+	text, err := as([]string{})(raw, strict)
+	if err != nil {
+		return "", err
+	}
+	var list []string
+	if err := json.Unmarshal([]byte(text), &list); err != nil {
+		return "", err
+	}
+	slices.Sort(list)
+	return encode(slices.Compact(list)), nil
 }
 
 type dispatchRate struct {
@@ -111,6 +126,7 @@ const (
 	policyPublishRate      = "publishMaxMessageRate"
 	policyOffloadBytes     = "offload_threshold"
 	policyOffloadSeconds   = "offload_threshold_in_seconds"
+	policyOffloadLag       = "offload_deletion_lag_ms"
 	policyCompatibility    = "schema_compatibility_strategy"
 	policySchemaUpdates    = "is_allow_auto_update_schema"
 	policyTopicCreation    = "autoTopicCreationOverride"
@@ -143,12 +159,12 @@ func policies() map[string]policy {
 		"max_unacked_messages_per_subscription": {path: "maxUnackedMessagesPerSubscription", spell: number},
 		"max_subscriptions_per_topic":           {path: "maxSubscriptionsPerTopic", spell: number},
 		"max_topics_per_namespace":              {path: "maxTopicsPerNamespace", spell: number},
-		"offload_deletion_lag_ms":               {path: "offloadDeletionLagMs", spell: number, method: http.MethodPut},
+		policyOffloadLag:                        {path: "offloadDeletionLagMs", spell: number, method: http.MethodPut},
 		"topicDispatchRate":                     {path: "dispatchRate", spell: dispatch, perCluster: true},
 		"subscriptionDispatchRate":              {path: "subscriptionDispatchRate", spell: dispatch, perCluster: true},
 		"clusterSubscribeRate":                  {path: "subscribeRate", spell: as(subscribeRate{PerConsumer: -1, Period: 30}), perCluster: true},
 		"schema_validation_enforced":            {path: "schemaValidationEnforced", spell: flag, reset: "false", zero: "false"},
-		"subscription_types_enabled":            {path: "subscriptionTypesEnabled", spell: as([]string{}), zero: "[]"},
+		"subscription_types_enabled":            {path: "subscriptionTypesEnabled", spell: set, zero: "[]"},
 		policyPersistence:                       {path: "persistence", spell: as(persistence{}), instead: owned("durability").instead},
 		policyPublishRate:                       {path: "publishRate", spell: as(publishRate{Messages: -1, Bytes: -1}), perCluster: true, instead: owned("quota.publishRate").instead},
 		policyBacklogQuota:                      {spell: as(backlogQuotas{}), instead: owned("quota.bytes").instead},
@@ -208,18 +224,20 @@ func (n *namespace) observeSettings() plan.Settings {
 	return s
 }
 
+// offload returns the policies that Pulsar moves there when they are set.
 func (n *namespace) offload() map[string]json.RawMessage {
-	var v struct {
-		Bytes   json.RawMessage `json:"managedLedgerOffloadThresholdInBytes"`
-		Seconds json.RawMessage `json:"managedLedgerOffloadThresholdInSeconds"`
+	var v map[string]json.RawMessage
+	if json.Unmarshal(n.policies[policyOffload], &v) != nil {
+		return nil
 	}
 	m := map[string]json.RawMessage{}
-	if json.Unmarshal(n.policies[policyOffload], &v) == nil {
-		if v.Bytes != nil {
-			m[policyOffloadBytes] = v.Bytes
-		}
-		if v.Seconds != nil {
-			m[policyOffloadSeconds] = v.Seconds
+	for name, there := range map[string]string{
+		policyOffloadBytes:   "managedLedgerOffloadThresholdInBytes",
+		policyOffloadSeconds: "managedLedgerOffloadThresholdInSeconds",
+		policyOffloadLag:     "managedLedgerOffloadDeletionLagInMillis",
+	} {
+		if value, ok := v[there]; ok {
+			m[name] = value
 		}
 	}
 	return m
@@ -290,7 +308,7 @@ func creationPolicies(s plan.Settings) map[string]json.RawMessage {
 	m := map[string]json.RawMessage{}
 	all := policies()
 	for name, value := range s {
-		if p, ok := all[name]; ok && !p.perCluster && value != "" && name != policyOffloadBytes && name != policyOffloadSeconds {
+		if p, ok := all[name]; ok && !p.perCluster && !strings.HasPrefix(name, "offload_") && value != "" {
 			m[name] = json.RawMessage(value)
 		}
 	}

@@ -35,7 +35,10 @@ var limits = map[string][]string{
 	},
 	"redis": {
 		"Redis cannot keep two groups of one stream apart: the user of one subscription could move the position of another of the same store. The status of a Subscription says so.",
-		"An event that Redis has acknowledged can be lost: up to a second of them at a crash with the default `appendfsync everysec`, and what a replica had not received yet at a failover. The SDK reports a store that has lost events with `ErrHistoryLost`.",
+		"An event that Redis has acknowledged can be lost: up to a second of them at a crash with the default `appendfsync everysec`, and what a replica had not received yet at a failover (`min-replicas-to-write` makes that less likely). The SDK reports a store that has lost events with `ErrHistoryLost`, and the provider one whose partition is empty or gone and held records with `DataLost`: it makes nothing anew silently.",
+		"Behind Sentinels and on a cluster, users are on every master and replica, and drift is looked for on each. While one cannot be reached, the rest goes on, and the condition `Healthy` of the ProviderConfig names it.",
+		"On a cluster, the partitions of a store are on several masters: while one of them is gone, the store cannot be observed, and appends and reads of its partitions there fail. While a slot moves, what needs several keys of it at once is tried again.",
+		"What observing costs, each drift interval: four commands for each store and for each subscription, in pipelines of 500, one of them a script over the partitions; on a cluster one script for each partition. Every server is asked for the users, for no more than 1,000 of them closely.",
 		"A subscription that lags behind the retention of a streaming store skips what retention has dropped. A replay that meets such a gap ends with `ErrHistoryLost`.",
 		"Everything is in memory. A store is refused on a server that may evict keys (`maxmemory-policy allkeys-*`).",
 		"The user of a store could trim it: Redis has no right to append without the right to trim while appending.",

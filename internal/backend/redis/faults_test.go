@@ -275,3 +275,23 @@ func TestUsersAreSavedSeldom(t *testing.T) {
 		t.Error("the user of a deleted store is back after the second restart")
 	}
 }
+
+// TestServerWithoutACL runs on a server that does not know the command, as some managed services do.
+func TestServerWithoutACL(t *testing.T) {
+	f := start(t, broker.RedisOptions{Config: map[string]string{"rename-command": `ACL ""`}})
+	d, c := f.store("orders")
+	d.Principal = plan.Principal{}
+	f.applyStore(t, d, c)
+	if p := plan.Store(d, f.readStore(t, "orders"), c); len(p.Changes) > 0 {
+		t.Errorf("plan after apply: %+v", p)
+	}
+	for what, err := range map[string]error{
+		"FenceStores":  f.backend.FenceStores(t.Context(), []string{"orders"})[0],
+		"Maintain":     f.backend.Maintain(t.Context(), []string{"orders"}),
+		"DeleteStores": f.backend.DeleteStores(t.Context(), stores("orders"))[0],
+	} {
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/broker"
+	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend/backendtest"
 	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
 )
@@ -152,5 +154,69 @@ func TestConformanceOfCluster(t *testing.T) {
 	backendtest.Run(t, h)
 	if err := f.sameUsers(t, len(f.usersOf(t, f.nodes[0])), f.nodes...); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestDocumentedRights makes, maintains and deletes stores with the rights that docs/operations.md says the provider needs.
+func TestDocumentedRights(t *testing.T) {
+	page := string(file(t, "../../../docs/operations.md"))
+	rights := regexp.MustCompile(`ACL SETUSER crossplane on >… (.*)`).FindStringSubmatch(page)
+	sentinels := regexp.MustCompile("`(&\\* [^`]*sentinel\\|flushconfig)`").FindStringSubmatch(page)
+	if rights == nil || sentinels == nil {
+		t.Fatal("the page does not say which rights the provider needs")
+	}
+	for name, start := range map[string]func(t *testing.T) (*fixture, []string){
+		"Standalone": func(t *testing.T) (*fixture, []string) {
+			return start(t, broker.RedisOptions{ACLFile: true}), nil
+		},
+		"Sentinel": func(t *testing.T) (*fixture, []string) {
+			f, s := startSentinel(t, broker.RedisGroupOptions{ACLFile: true, SentinelPassword: true})
+			return f, s.SentinelAddrs()
+		},
+		"Cluster": func(t *testing.T) (*fixture, []string) {
+			f, _ := startCluster(t, broker.RedisGroupOptions{ACLFile: true})
+			return f, nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f, others := start(t)
+			grant := func(address, rules string) {
+				c := redis.NewClient(&redis.Options{Addr: address, Username: f.AdminUser, Password: f.AdminPassword})
+				defer func() { _ = c.Close() }()
+				if err := c.ACLSetUser(t.Context(), "crossplane", append([]string{"on", ">secret"}, strings.Fields(rules)...)...).Err(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, r := range f.nodes {
+				grant(r.Addr, rights[1])
+			}
+			for _, address := range others {
+				grant(address, sentinels[1])
+			}
+			if f.connection.Mode == connect.RedisSentinel {
+				f.connection.Sentinel.Username, f.connection.Sentinel.Password = "crossplane", "secret"
+			}
+			f.backend = f.connect(t, "crossplane", "secret")
+			d, c := f.store("orders")
+			d.Retention.Duration = time.Hour
+			f.applyStore(t, d, c)
+			s, sc := f.subscription("orders", "billing")
+			f.applySubscription(t, s, sc)
+			if err := f.inPlace(t, d, c); err != nil {
+				t.Error(err)
+			}
+			_, err := f.backend.Health(t.Context())
+			id := backend.SubscriptionID{Store: "orders", Name: "billing"}
+			for what, err := range map[string]error{
+				"Health": err, "Maintain": f.backend.Maintain(t.Context(), []string{"orders"}),
+				"Fence": f.backend.FenceStores(t.Context(), []string{"orders"})[0], "Unfence": f.backend.UnfenceStores(t.Context(), []string{"orders"})[0],
+				"DeleteSubscription": f.backend.DeleteSubscriptions(t.Context(), subscriptions(id))[0], "DeleteStore": f.backend.DeleteStores(t.Context(), stores("orders"))[0],
+			} {
+				if err != nil {
+					t.Errorf("%s: %v", what, err)
+				}
+			}
+		})
 	}
 }

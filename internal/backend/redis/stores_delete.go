@@ -96,7 +96,7 @@ func (b *Backend) deleteUsers(ctx context.Context, kind string, doomed []doomed,
 	for i, all := range deleted {
 		some, err := all.answered()
 		for _, d := range some {
-			if isNoPerm(d.Err()) && rights[i].Val() == "" {
+			if isForbidden(d.Err()) && rights[i].Val() == "" {
 				continue
 			}
 			had[i], err = had[i] || d.Val() == int64(1), cmpErr(err, d.Err())

@@ -120,7 +120,9 @@ func cmpErr(errs ...error) error {
 	return nil
 }
 
-// isNoPerm reports whether the server refused a command because the user may not run it.
-func isNoPerm(err error) bool {
-	return err != nil && redis.HasErrorPrefix(err, "NOPERM")
+// isForbidden reports whether the server refused a command because the user may not run it. Services that rule commands out
+// say that they do not know them.
+func isForbidden(err error) bool {
+	return err != nil && (redis.HasErrorPrefix(err, "NOPERM") || strings.HasPrefix(err.Error(), "ERR unknown command") ||
+		strings.HasPrefix(err.Error(), "ERR unknown subcommand"))
 }

@@ -89,7 +89,7 @@ func (s switching) missed(t *topology, all replies) error {
 	_, err := all.answered()
 	for _, r := range all {
 		switch e := r.Err(); {
-		case e == nil, errors.Is(e, redis.Nil), isNoPerm(e):
+		case e == nil, errors.Is(e, redis.Nil), isForbidden(e):
 		case outOfReach(e) && (!s.everywhere || t.down[r.from.address]):
 		default:
 			err = cmpErr(err, e)

@@ -174,7 +174,7 @@ func (r *userReading) shown(name string, all replies) (u shownUser, ok bool, err
 	var having replies
 	for _, one := range some {
 		switch err := one.Err(); {
-		case errors.Is(err, redis.Nil), isNoPerm(err):
+		case errors.Is(err, redis.Nil), isForbidden(err):
 			// Without the right to see users there are none that we manage: then all principals are provided. If they
 			// are not, creating one fails, and says which right is missing.
 			u.missing = cmp.Or(u.missing, one.from.address)

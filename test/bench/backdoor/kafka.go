@@ -25,10 +25,15 @@ type kafkaBroker struct {
 
 // Kafka returns a Kafka that runs here.
 func Kafka(k *broker.Kafka) (Broker, error) {
-	c := connect.Kafka{
+	return KafkaBy(connect.Kafka{
 		BootstrapServers: strings.Split(k.Addr, ","), Mechanism: connect.KafkaScramSHA512,
 		Username: k.AdminUser, Password: k.AdminPassword,
-	}
+	})
+}
+
+// KafkaBy returns the Kafka that c leads to, as a user with all rights: past the proxies that clients go through, for
+// example.
+func KafkaBy(c connect.Kafka) (Broker, error) {
 	opts, err := c.Options(nil)
 	if err != nil {
 		return nil, err

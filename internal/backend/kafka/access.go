@@ -87,6 +87,7 @@ func rightsDigest(rights []acl) string {
 type interest struct {
 	users  []string
 	topics []string // That may be fenced.
+	quotas bool     // Those of all users.
 }
 
 // access asks who may do what. The parts of a cluster that does not tell are left out, with the reason.
@@ -96,7 +97,9 @@ func (b *Backend) access(ctx context.Context, of interest) (*access, error) {
 	var errs [3]error
 	wg.Go(func() { a.noRights, errs[0] = b.readRights(ctx, of, a) })
 	wg.Go(func() { a.noUsers, errs[1] = b.readUsers(ctx, of, a) })
-	wg.Go(func() { errs[2] = b.readQuotas(ctx, a) })
+	if of.quotas {
+		wg.Go(func() { errs[2] = b.readQuotas(ctx, a) })
+	}
 	wg.Wait()
 	b.noRights.Store(a.noRights != nil)
 	return a, errors.Join(errs[:]...)

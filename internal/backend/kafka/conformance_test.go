@@ -93,7 +93,7 @@ func (f *fixture) read(t *testing.T, id backend.SubscriptionID, partition, recor
 	t.Helper()
 	p := place{layout.KafkaEvents(id.Store), int32(partition)}
 	name := layout.KafkaGroup(id.Store, id.Name)
-	g := f.backend.readOffsets(t.Context(), map[string]group{name: {name, p.topic, partition + 1}})[name]
+	g := f.backend.readOffsets(t.Context(), writePatience, map[string]group{name: {name, p.topic, partition + 1}})[name]
 	if g.err != nil {
 		t.Fatal(g.err)
 	}

@@ -73,7 +73,12 @@ func (c grantChange) differs(a *access) (add, remove []acl) {
 	}
 	var is []acl
 	for _, u := range c.interest().users {
-		for _, e := range a.of(u) {
+		rights := a.of(u)
+		if u == c.managed && u != c.user && len(rights) > 0 { // All of them, whatever they are.
+			remove = append(remove, acl{principal: principal(u)})
+			continue
+		}
+		for _, e := range rights {
 			if u == c.managed || concerns(e, c.list) {
 				is = append(is, e)
 			}
@@ -238,6 +243,23 @@ func (b *Backend) changeRights(ctx context.Context, changes []grantChange, a *ac
 	b.addRights(ctx, add, errs)
 }
 
+// filtersPerRequest is how many filters one request to remove rights has at most. The controllers hold every filter against
+// every entry of the cluster.
+const filtersPerRequest = 200
+
+// filter matches an entry; or, if it has nothing but a principal, all of that.
+func (a acl) filter() kmsg.DeleteACLsRequestFilter {
+	f := kmsg.NewDeleteACLsRequestFilter()
+	f.Principal = &a.principal
+	f.ResourceType, f.ResourcePatternType = kmsg.ACLResourceTypeAny, kmsg.ACLResourcePatternTypeAny
+	f.Operation, f.PermissionType = kmsg.ACLOperationAny, kmsg.ACLPermissionTypeAny
+	if a.name != "" {
+		f.ResourceType, f.ResourceName, f.ResourcePatternType = resourceType(a.typ), &a.name, patternType(a.pattern)
+		f.Host, f.Operation, f.PermissionType = &a.host, operation(a.operation), permission(a.permission)
+	}
+	return f
+}
+
 func (b *Backend) addRights(ctx context.Context, add []aclChange, errs []error) {
 	for some := range slices.Chunk(add, recordsPerRequest) {
 		req := kmsg.NewPtrCreateACLsRequest()
@@ -261,13 +283,10 @@ func (b *Backend) addRights(ctx context.Context, add []aclChange, errs []error) 
 }
 
 func (b *Backend) removeRights(ctx context.Context, remove []aclChange, errs []error) {
-	for some := range slices.Chunk(remove, recordsPerRequest) {
+	for some := range slices.Chunk(remove, filtersPerRequest) {
 		req := kmsg.NewPtrDeleteACLsRequest()
 		for _, e := range some {
-			f := kmsg.NewDeleteACLsRequestFilter()
-			f.ResourceType, f.ResourceName, f.ResourcePatternType = resourceType(e.typ), &e.name, patternType(e.pattern)
-			f.Principal, f.Host, f.Operation, f.PermissionType = &e.principal, &e.host, operation(e.operation), permission(e.permission)
-			req.Filters = append(req.Filters, f)
+			req.Filters = append(req.Filters, e.filter())
 		}
 		resp, err := req.RequestWith(ctx, b.cluster.controller())
 		for i, e := range some {
@@ -276,7 +295,7 @@ func (b *Backend) removeRights(ctx context.Context, remove []aclChange, errs []e
 				failed = answer(resp.Results[i].ErrorCode, resp.Results[i].ErrorMessage)
 			}
 			if failed != nil {
-				errs[e.at] = first(errs[e.at], fmt.Errorf("cannot take a right to %q from %s: %w", e.name, e.principal, b.explain(explainAccess(failed))))
+				errs[e.at] = first(errs[e.at], fmt.Errorf("cannot take rights from %s: %w", e.principal, b.explain(explainAccess(failed))))
 			}
 		}
 	}

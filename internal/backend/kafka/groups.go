@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -13,8 +14,10 @@ import (
 )
 
 const (
-	// groupTurns is how often a group's coordinator is looked for again while it moves.
-	groupTurns = 8
+	// While a group's coordinator moves, or comes up for the first time in the life of a cluster, a read waits for a moment,
+	// and a write for as long as that may take.
+	readPatience  = time.Second
+	writePatience = 20 * time.Second
 
 	// commitsAtOnce is how many requests to commit positions are under way at once: Kafka takes one group in each.
 	commitsAtOnce = 64
@@ -33,7 +36,7 @@ func movedGroup(err error) bool {
 }
 
 // find returns the coordinators of groups, and asks for those that are not known, in one request.
-func (c *coordinators) find(ctx context.Context, cl *cluster, groups []string) (found map[string]int32, errs map[string]error) {
+func (c *coordinators) find(ctx context.Context, cl *cluster, groups []string, until time.Time) (found map[string]int32, errs map[string]error) {
 	found, errs = map[string]int32{}, map[string]error{}
 	for turn := 0; ; turn++ {
 		var unknown []string
@@ -51,7 +54,7 @@ func (c *coordinators) find(ctx context.Context, cl *cluster, groups []string) (
 		}
 		clear(errs)
 		c.ask(ctx, cl, unknown, errs)
-		again := turn < groupTurns && len(errs) > 0
+		again := time.Now().Before(until)
 		for _, err := range errs {
 			again = again && movedGroup(err)
 		}
@@ -95,9 +98,10 @@ func (c *coordinators) forget(groups ...string) {
 
 // byCoordinator calls f for all coordinators at once, each with its groups, and again with those groups that turn out to
 // have moved: those that f returns.
-func (b *Backend) byCoordinator(ctx context.Context, groups []string, failed func(group string, err error), f func(id int32, groups []string) (moved []string, err error)) {
+func (b *Backend) byCoordinator(ctx context.Context, patience time.Duration, groups []string, failed func(group string, err error), f func(id int32, groups []string) (moved []string, err error)) {
+	until := time.Now().Add(patience)
 	for turn := 0; len(groups) > 0; turn++ {
-		found, errs := b.coordinators.find(ctx, b.cluster, groups)
+		found, errs := b.coordinators.find(ctx, b.cluster, groups, until)
 		for g, err := range errs {
 			failed(g, err)
 		}
@@ -120,7 +124,7 @@ func (b *Backend) byCoordinator(ctx context.Context, groups []string, failed fun
 					moved = some
 				}
 				for _, g := range moved {
-					if turn < groupTurns && ctx.Err() == nil {
+					if time.Now().Before(until) && ctx.Err() == nil {
 						again = append(again, g)
 					} else {
 						failed(g, first(err, kerr.CoordinatorNotAvailable))
@@ -154,13 +158,13 @@ type group struct {
 
 // readGroups returns the positions of groups, and who reads.
 func (b *Backend) readGroups(ctx context.Context, groups map[string]group) map[string]*committed {
-	found := b.readOffsets(ctx, groups)
+	found := b.readOffsets(ctx, readPatience, groups)
 	b.readMembers(ctx, found)
 	return found
 }
 
 // readOffsets returns the positions of groups alone.
-func (b *Backend) readOffsets(ctx context.Context, groups map[string]group) map[string]*committed {
+func (b *Backend) readOffsets(ctx context.Context, patience time.Duration, groups map[string]group) map[string]*committed {
 	found := make(map[string]*committed, len(groups))
 	names := union(groups)
 	for _, n := range names {
@@ -172,7 +176,7 @@ func (b *Backend) readOffsets(ctx context.Context, groups map[string]group) map[
 		defer mu.Unlock()
 		found[g].err = first(found[g].err, err)
 	}
-	b.byCoordinator(ctx, names, failed, func(id int32, names []string) (moved []string, err error) {
+	b.byCoordinator(ctx, patience, names, failed, func(id int32, names []string) (moved []string, err error) {
 		resp, err := fetchOffsets(names, groups).RequestWith(ctx, b.cluster.at(id))
 		if err != nil {
 			return nil, err
@@ -231,7 +235,7 @@ func (b *Backend) readMembers(ctx context.Context, found map[string]*committed) 
 		found[g].err = first(found[g].err, err)
 	}
 	names := slices.DeleteFunc(union(found), func(n string) bool { return found[n].err != nil })
-	b.byCoordinator(ctx, names, failed, func(id int32, names []string) (moved []string, err error) {
+	b.byCoordinator(ctx, readPatience, names, failed, func(id int32, names []string) (moved []string, err error) {
 		req := kmsg.NewPtrListGroupsRequest()
 		req.StatesFilter = []string{"PreparingRebalance", "CompletingRebalance", "Stable", "Assigning", "Reconciling"}
 		resp, err := req.RequestWith(ctx, b.cluster.at(id))
@@ -325,7 +329,7 @@ func (b *Backend) commit(ctx context.Context, all []commitment, errs []error) {
 		defer mu.Unlock()
 		errs[byGroup[g].at] = first(errs[byGroup[g].at], fmt.Errorf("cannot set positions of group %q: %w", g, b.explain(err)))
 	}
-	b.byCoordinator(ctx, union(byGroup), failed, func(id int32, groups []string) (moved []string, err error) {
+	b.byCoordinator(ctx, writePatience, union(byGroup), failed, func(id int32, groups []string) (moved []string, err error) {
 		var g errgroup.Group
 		g.SetLimit(commitsAtOnce)
 		for _, name := range groups {
@@ -398,7 +402,7 @@ func (b *Backend) deleteGroups(ctx context.Context, groups []deadGroup, errs []e
 	}
 	for turn := 0; len(at) > 0 && turn < 3; turn++ {
 		var busy []string
-		b.byCoordinator(ctx, union(at), failed, func(id int32, names []string) (moved []string, err error) {
+		b.byCoordinator(ctx, writePatience, union(at), failed, func(id int32, names []string) (moved []string, err error) {
 			req := kmsg.NewPtrDeleteGroupsRequest()
 			req.Groups = names
 			resp, err := req.RequestWith(ctx, b.cluster.at(id))

@@ -43,6 +43,9 @@ type known struct {
 	marker      *storeMarker
 	err         error    // The marker is damaged.
 	deadLetters []string // Subscriptions that have some.
+
+	// Of a refresh, which goes on to read subscriptions: the topics of their dead letters, and their users.
+	topics, users []string
 }
 
 // A storeReading is what one batch has read.
@@ -55,17 +58,21 @@ type storeReading struct {
 
 func (b *Backend) readStores(ctx context.Context, names []string) (storeReading, error) {
 	r := storeReading{known: map[string]known{}}
-	writes, begun := b.shared.now(), time.Now()
+	writes, begun, refresh := b.shared.now(), time.Now(), len(names) > few
 	err := b.registry.view(ctx, func(f *fold) {
 		for _, n := range names {
 			m, err := f.storeMarker(n)
-			r.known[n] = known{marker: m, err: err, deadLetters: slices.Sorted(maps.Keys(f.deadLetters[n]))}
+			k := known{marker: m, err: err, deadLetters: slices.Sorted(maps.Keys(f.deadLetters[n]))}
+			if refresh {
+				k.addSubscriptions(f, n)
+			}
+			r.known[n] = k
 		}
 	})
 	if err != nil {
 		return r, err
 	}
-	topics, of := []string{b.config.RegistryTopic}, interest{}
+	topics, of := []string{b.config.RegistryTopic}, interest{quotas: true}
 	for n, k := range r.known {
 		if layout.ValidateStore(n) != nil {
 			continue
@@ -75,15 +82,28 @@ func (b *Backend) readStores(ctx context.Context, names []string) (storeReading,
 		for _, s := range k.deadLetters {
 			topics = append(topics, layout.KafkaDeadLetters(n, s))
 		}
+		topics, of.users = append(topics, k.topics...), append(of.users, k.users...)
 	}
 	if r.look, err = b.look(ctx, topics, of); err != nil {
 		return r, err
 	}
 	r.first, r.next = b.cluster.ends(ctx, r.topics, r.places())
-	if len(names) > few { // A read of a few is no refresh, and what it saw of rights is only theirs.
+	if refresh { // What a read of a few saw of rights is only theirs.
 		b.shared.keep(r.look, begun, writes)
 	}
 	return r, nil
+}
+
+// addSubscriptions adds what is to be looked at for the sake of a store's subscriptions.
+func (k *known) addSubscriptions(f *fold, store string) {
+	for s := range f.subscriptions[store] {
+		id := backend.SubscriptionID{Store: store, Name: s}
+		m, _ := f.subscriptionMarker(store, s)
+		k.users = append(k.users, knownSubscription{marker: m}.user(id))
+		if _, there := f.deadLetters[store][s]; !there {
+			k.topics = append(k.topics, layout.KafkaDeadLetters(store, s))
+		}
+	}
 }
 
 // user is the name of a store's user: of the one that it was given, or that the provider would make.

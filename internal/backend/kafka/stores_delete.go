@@ -94,7 +94,9 @@ func (b *Backend) revoke(ctx context.Context, all []doomed, errs []error) {
 	if len(grants) == 0 {
 		return
 	}
-	a, err := b.access(ctx, interests(grants))
+	of := interests(grants)
+	of.quotas = slices.ContainsFunc(all, func(d doomed) bool { return d.quota })
+	a, err := b.access(ctx, of)
 	if err != nil {
 		for _, g := range grants {
 			errs[g.at] = first(errs[g.at], b.explain(err))

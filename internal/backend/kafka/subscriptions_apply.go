@@ -188,7 +188,7 @@ func (b *Backend) setPositions(ctx context.Context, changes []backend.Subscripti
 	if len(groups) == 0 {
 		return
 	}
-	known := b.readOffsets(ctx, groups)
+	known := b.readOffsets(ctx, writePatience, groups)
 	var wishes []wish
 	for i, c := range changes {
 		g := known[layout.KafkaGroup(c.Desired.Store, c.Desired.Name)]

@@ -57,6 +57,7 @@ func soak(ctx context.Context, p *plane.Plane, brokers []*brokerUnderTest, o opt
 	if err != nil {
 		return "", err
 	}
+	defer w.Close()
 	memory := watchMemory(p)
 	// What is under way when the time is over is brought to its end, and what goes wrong ends everything.
 	alive, cancel := context.WithTimeout(ctx, o.duration)

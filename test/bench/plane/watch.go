@@ -128,6 +128,13 @@ func (w *Watch) Len() int {
 	return len(w.objects)
 }
 
+// Names returns the sorted names of the objects.
+func (w *Watch) Names() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return sortedKeys(w.objects)
+}
+
 // Has reports whether an object is there.
 func (w *Watch) Has(name string) bool {
 	w.mu.Lock()

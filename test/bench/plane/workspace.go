@@ -23,7 +23,7 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 )
 
-// A Workspace is a namespace with what is made in it. It may be used concurrently.
+// A Workspace is a namespace with what is made in it. It may be used concurrently. Clear or Close ends it.
 type Workspace struct {
 	*Plane
 
@@ -50,7 +50,8 @@ func (p *Plane) Workspace(ctx context.Context, prefix string) (*Workspace, error
 		return nil, err
 	}
 	w := &Workspace{Plane: p, Namespace: ns.GetName(), cache: c, watches: map[schema.GroupVersionKind]*Watch{}}
-	ctx, w.stop = context.WithCancel(ctx)
+	// Not with the caller's context: what was made is watched until it is gone, also when the caller was interrupted.
+	ctx, w.stop = context.WithCancel(context.WithoutCancel(ctx))
 	w.wg.Go(func() { _ = c.Start(ctx) }) // It ends with ctx, and what it could not do is tried again.
 	return w, nil
 }
@@ -108,15 +109,14 @@ func (w *Workspace) Secret(ctx context.Context, name string) (eventstore.Secret,
 // Clear deletes everything in the workspace, then the namespace, and waits until all of it is gone. Stores go first: a
 // subscription that lags is protected while there is something to read.
 func (w *Workspace) Clear(ctx context.Context, patience time.Duration) error {
-	defer func() { w.stop(); w.wg.Wait() }()
+	defer w.Close()
 	for _, kind := range w.kinds() {
-		o := newObject(kind)
-		if err := w.Kube.DeleteAllOf(ctx, o, client.InNamespace(w.Namespace)); err != nil {
-			return fmt.Errorf("cannot delete what is in namespace %s: %w", w.Namespace, err)
-		}
 		watch, err := w.Watch(ctx, kind)
 		if err != nil {
 			return err
+		}
+		if err := w.deleteAll(ctx, kind, watch.Names()); err != nil {
+			return fmt.Errorf("cannot delete what is in namespace %s: %w", w.Namespace, err)
 		}
 		if err := Until(ctx, patience, fmt.Sprintf("every %s of namespace %s is gone", kind.Kind, w.Namespace), func(context.Context) (bool, error) {
 			return watch.Len() == 0, nil
@@ -132,6 +132,22 @@ func (w *Workspace) Clear(ctx context.Context, patience time.Duration) error {
 		err := w.Kube.Get(ctx, client.ObjectKeyFromObject(ns), ns)
 		return kerrors.IsNotFound(err), client.IgnoreNotFound(err)
 	})
+}
+
+// deleteAll deletes objects one by one, because the API server ends a request to delete ten thousand before it is done.
+func (w *Workspace) deleteAll(ctx context.Context, kind schema.GroupVersionKind, names []string) error {
+	return Parallel(len(names), func(i int) error {
+		o := newObject(kind)
+		o.SetNamespace(w.Namespace)
+		o.SetName(names[i])
+		return client.IgnoreNotFound(w.Kube.Delete(ctx, o))
+	})
+}
+
+// Close ends the watches, and leaves everything where it is. It is idempotent.
+func (w *Workspace) Close() {
+	w.stop()
+	w.wg.Wait()
 }
 
 // Kinds of resources.

@@ -34,7 +34,8 @@ type Pulsar struct {
 	Connections int
 }
 
-// Client returns a client that connects when it is first used, and reconnects by itself. The caller closes it.
+// Client returns a client that connects when it is first used, and reconnects by itself. With OAuth it fetches a token right
+// away. The caller closes it.
 func (p Pulsar) Client() (pulsar.Client, error) {
 	if p.ServiceURL == "" {
 		return nil, errors.New("cannot connect to Pulsar: no service URL is given")
@@ -102,7 +103,9 @@ func (b *pulsarBearer) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // CloseIdleConnections is called by http.Client.
-func (b *pulsarBearer) CloseIdleConnections() { (&http.Client{Transport: b.next}).CloseIdleConnections() }
+func (b *pulsarBearer) CloseIdleConnections() {
+	(&http.Client{Transport: b.next}).CloseIdleConnections()
+}
 
 // tokens returns a source of tokens; nil if there are none.
 func (p Pulsar) tokens() TokenSource {

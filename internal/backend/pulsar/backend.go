@@ -54,12 +54,15 @@ var (
 type Backend struct {
 	config  connect.Pulsar
 	admin   *rest.Client
-	client  pulsar.Client
 	key     *signingKey // nil: no tokens are issued.
 	observe func(kind string, requests int)
 
 	entries    entryCache
 	configured configCache
+
+	clientMu sync.Mutex
+	client   pulsar.Client // nil until it is needed: it asks for a token when it is made.
+	closed   bool
 
 	// tenant is created once, if the settings say so.
 	tenantMu    sync.Mutex
@@ -85,14 +88,9 @@ func New(c connect.Pulsar, opts ...Option) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, err := c.Client()
-	if err != nil {
-		return nil, err
-	}
 	b := &Backend{
 		config:  c,
 		admin:   &rest.Client{ServiceURL: c.AdminURL, HTTPClient: &http.Client{Transport: transport, Timeout: requestTimeout}, VersionInfo: "provider-eventstore"},
-		client:  client,
 		key:     key,
 		observe: func(string, int) {},
 
@@ -106,9 +104,28 @@ func New(c connect.Pulsar, opts ...Option) (*Backend, error) {
 
 // Close closes the connections.
 func (b *Backend) Close() error {
-	b.client.Close()
+	b.clientMu.Lock()
+	defer b.clientMu.Unlock()
+	b.closed = true
+	if b.client != nil {
+		b.client.Close()
+	}
 	b.admin.HTTPClient.CloseIdleConnections()
 	return nil
+}
+
+// producerClient returns the client of the binary protocol.
+func (b *Backend) producerClient() (pulsar.Client, error) {
+	b.clientMu.Lock()
+	defer b.clientMu.Unlock()
+	if b.closed {
+		return nil, net.ErrClosed
+	}
+	var err error
+	if b.client == nil {
+		b.client, err = b.config.Client()
+	}
+	return b.client, err
 }
 
 // Connection returns how to reach the cluster. The provider's own token and certificate are not part of it.

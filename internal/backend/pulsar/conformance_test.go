@@ -28,6 +28,10 @@ func TestConformance(t *testing.T) {
 		SubscriptionAttempts: f.subscriptionAttempts,
 
 		SubscriptionsGoWithStore: true,
+		Others: map[string]backend.Backend{
+			"TLS":       f.connect(t, f.tls(t, false)),
+			"MutualTLS": f.connect(t, f.tls(t, true)),
+		},
 	})
 }
 

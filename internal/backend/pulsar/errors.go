@@ -91,11 +91,17 @@ func (b *Backend) explainAnswer(answer rest.Error) error {
 	refused := func(what string) error {
 		return &reachError{address: b.adminHost(), text: what, unauthorized: true, cause: answer}
 	}
+	lacks := func() error {
+		return refused(fmt.Sprintf("the role of the ProviderConfig lacks a right: make it an administrator of tenant %q (%s)", b.config.Tenant, text))
+	}
 	switch answer.Code {
 	case http.StatusUnauthorized:
+		if strings.HasPrefix(text, "Unauthorized to ") || strings.HasPrefix(text, "This operation requires") {
+			return lacks() // Pulsar knows the role.
+		}
 		return refused("the cluster refuses the credentials, or wants some: correct authentication and credentials (" + text + ")")
 	case http.StatusForbidden:
-		return refused(fmt.Sprintf("the role of the ProviderConfig lacks a right: make it an administrator of tenant %q (%s)", b.config.Tenant, text))
+		return lacks()
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return &reachError{address: b.adminHost(), text: "no broker serves the request now: it is tried again (" + text + ")", cause: answer}
 	case http.StatusNotFound:

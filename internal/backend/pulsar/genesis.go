@@ -106,7 +106,12 @@ func (b *Backend) writeFirst(ctx context.Context, store string, partition int, v
 	// The client gives up by itself, at the latest after its own timeouts.
 	go func() {
 		b.observe("ApplyStores", 1)
-		producer, err := b.client.CreateProducer(pulsar.ProducerOptions{Topic: b.fullName(store, local), DisableBatching: true, SendTimeout: sendTimeout})
+		client, err := b.producerClient()
+		if err != nil {
+			done <- outcome{err: err}
+			return
+		}
+		producer, err := client.CreateProducer(pulsar.ProducerOptions{Topic: b.fullName(store, local), DisableBatching: true, SendTimeout: sendTimeout})
 		if err != nil {
 			done <- outcome{err: err}
 			return

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -49,24 +50,35 @@ func principal(user string) string { return "User:" + user }
 
 // An access is who may do what.
 type access struct {
-	rights   map[acl]struct{}
+	rights   rights
 	users    map[string]map[int8]int32     // By name: iterations by SCRAM mechanism.
 	quotas   map[string]map[string]float64 // By user.
 	noRights error                         // Why nothing is known of rights, if so.
 	noUsers  error                         // Likewise, of SCRAM users.
 }
 
+// rights are entries by their principals: there are many of both.
+type rights map[string]map[acl]struct{}
+
+func (r rights) add(e acl) {
+	if r[e.principal] == nil {
+		r[e.principal] = map[acl]struct{}{}
+	}
+	r[e.principal][e] = struct{}{}
+}
+
+func (r rights) has(e acl) bool {
+	_, ok := r[e.principal][e]
+	return ok
+}
+
 // of returns the entries of a user, sorted.
 func (a *access) of(user string) []acl {
-	var out []acl
-	for e := range a.rights {
-		if e.principal == principal(user) {
-			out = append(out, e)
-		}
-	}
-	slices.SortFunc(out, compareACLs)
-	return out
+	return slices.SortedFunc(maps.Keys(a.rights[principal(user)]), compareACLs)
 }
+
+// fenced reports whether nobody can write to a topic.
+func (a *access) fenced(topic string) bool { return a.rights.has(fence(topic)) }
 
 func compareACLs(a, b acl) int { return strings.Compare(a.String(), b.String()) }
 
@@ -92,7 +104,7 @@ type interest struct {
 
 // access asks who may do what. The parts of a cluster that does not tell are left out, with the reason.
 func (b *Backend) access(ctx context.Context, of interest) (*access, error) {
-	a := &access{rights: map[acl]struct{}{}, users: map[string]map[int8]int32{}, quotas: map[string]map[string]float64{}}
+	a := &access{rights: rights{}, users: map[string]map[int8]int32{}, quotas: map[string]map[string]float64{}}
 	var wg sync.WaitGroup
 	var errs [3]error
 	wg.Go(func() { a.noRights, errs[0] = b.readRights(ctx, of, a) })
@@ -134,7 +146,7 @@ func (b *Backend) readRights(ctx context.Context, of interest, a *access) (denie
 			case err != nil:
 				failed = err
 			default:
-				collect(a.rights, resp)
+				a.rights.collect(resp)
 			}
 		})
 	}
@@ -167,13 +179,13 @@ func describeACLs(f acl) *kmsg.DescribeACLsRequest {
 	return req
 }
 
-func collect(rights map[acl]struct{}, resp *kmsg.DescribeACLsResponse) {
-	for _, r := range resp.Resources {
-		for _, e := range r.ACLs {
-			rights[acl{
-				typ: r.ResourceType.String(), name: r.ResourceName, pattern: r.ResourcePatternType.String(),
+func (r rights) collect(resp *kmsg.DescribeACLsResponse) {
+	for _, on := range resp.Resources {
+		for _, e := range on.ACLs {
+			r.add(acl{
+				typ: on.ResourceType.String(), name: on.ResourceName, pattern: on.ResourcePatternType.String(),
 				principal: e.Principal, host: e.Host, operation: e.Operation.String(), permission: e.PermissionType.String(),
-			}] = struct{}{}
+			})
 		}
 	}
 }

@@ -242,8 +242,7 @@ func (f *fixture) rights(t *testing.T, e acl, there bool) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, ok := a.rights[e]
-		return ok == there
+		return a.rights.has(e) == there
 	})
 }
 

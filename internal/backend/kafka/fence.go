@@ -133,7 +133,7 @@ func (b *Backend) awaitFences(ctx context.Context, fences []fenced, errs []error
 	brokers, err := b.cluster.brokers(ctx)
 	for _, id := range brokers {
 		for turn := 0; err == nil; turn++ {
-			a := &access{rights: map[acl]struct{}{}}
+			a := &access{rights: rights{}}
 			resp, asked := describeFences().RequestWith(ctx, b.cluster.at(id))
 			if err = asked; err == nil {
 				err = answer(resp.ErrorCode, resp.ErrorMessage)
@@ -141,7 +141,7 @@ func (b *Backend) awaitFences(ctx context.Context, fences []fenced, errs []error
 			if err != nil {
 				break
 			}
-			collect(a.rights, resp)
+			a.rights.collect(resp)
 			if !slices.ContainsFunc(fences, func(f fenced) bool { return !a.fenced(f.topic) }) {
 				break
 			}

@@ -53,7 +53,13 @@ func (c *coordinators) find(ctx context.Context, cl *cluster, groups []string, u
 			return found, nil
 		}
 		clear(errs)
-		c.ask(ctx, cl, unknown, errs)
+		if turn > 0 { // One is asked for until it is there: they come up together, and a cluster that is busy with that is not to be asked for all.
+			if c.ask(ctx, cl, unknown[:1], errs); len(errs) == 0 {
+				c.ask(ctx, cl, unknown[1:], errs)
+			}
+		} else {
+			c.ask(ctx, cl, unknown, errs)
+		}
 		again := time.Now().Before(until)
 		for _, err := range errs {
 			again = again && movedGroup(err)
@@ -65,6 +71,9 @@ func (c *coordinators) find(ctx context.Context, cl *cluster, groups []string, u
 }
 
 func (c *coordinators) ask(ctx context.Context, cl *cluster, groups []string, errs map[string]error) {
+	if len(groups) == 0 {
+		return
+	}
 	req := kmsg.NewPtrFindCoordinatorRequest()
 	req.CoordinatorKeys = groups
 	resp, err := req.RequestWith(ctx, cl.client) // Which splits it for brokers that take one at a time.

@@ -199,11 +199,6 @@ func (b *Backend) observeStore(name string, r storeReading) (plan.ObservedStore,
 	return o, nil
 }
 
-func (a *access) fenced(topic string) bool {
-	_, ok := a.rights[fence(topic)]
-	return ok
-}
-
 // persistence says how many copies there are.
 func persistence(replicas int, c config) string {
 	if replicas == 1 {

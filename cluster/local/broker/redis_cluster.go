@@ -47,28 +47,32 @@ func StartRedisCluster(ctx context.Context, o RedisGroupOptions) (_ *RedisCluste
 
 // startNode starts a server that is no part of the cluster yet.
 func (c *RedisCluster) startNode(ctx context.Context) (*Redis, error) {
-	ports, err := process.FreePorts(1)
-	if err != nil {
-		return nil, err
-	}
 	down := c.opts.DownAfter
 	if down == 0 {
 		down = time.Second
 	}
-	config := map[string]string{
-		"cluster-enabled": "yes", "cluster-config-file": "nodes.conf", "cluster-port": fmt.Sprint(ports[0]),
-		"cluster-node-timeout": fmt.Sprint(down.Milliseconds()), "cluster-announce-ip": "127.0.0.1",
-		// A cluster of which one master is down serves the slots of the others.
-		"cluster-require-full-coverage": "no",
-	}
-	if c.opts.TLS {
-		config["tls-cluster"] = "yes"
-	}
-	node, err := startMember(ctx, c.opts, len(c.Nodes), c.Nodes, config)
+	bus := 0
+	node, err := startMember(ctx, c.opts, len(c.Nodes), c.Nodes, func() (map[string]string, error) {
+		ports, err := process.FreePorts(1)
+		if err != nil {
+			return nil, err
+		}
+		bus = ports[0]
+		config := map[string]string{
+			"cluster-enabled": "yes", "cluster-config-file": "nodes.conf", "cluster-port": fmt.Sprint(bus),
+			"cluster-node-timeout": fmt.Sprint(down.Milliseconds()), "cluster-announce-ip": "127.0.0.1",
+			// A cluster of which one master is down serves the slots of the others.
+			"cluster-require-full-coverage": "no",
+		}
+		if c.opts.TLS {
+			config["tls-cluster"] = "yes"
+		}
+		return config, nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	c.Nodes, c.buses = append(c.Nodes, node), append(c.buses, ports[0])
+	c.Nodes, c.buses = append(c.Nodes, node), append(c.buses, bus)
 	return node, nil
 }
 

@@ -57,14 +57,18 @@ func StartRedisSentinel(ctx context.Context, o RedisGroupOptions) (_ *RedisSenti
 		}
 	}()
 	for i := range 3 {
-		node, err := startMember(ctx, o, i, s.Nodes, s.replicate())
+		node, err := startMember(ctx, o, i, s.Nodes, s.replicate)
 		if err != nil {
 			return nil, err
 		}
 		s.Nodes = append(s.Nodes, node)
 	}
 	for i := range 3 {
-		sentinel, err := startSentinel(ctx, o, i, s.Nodes[0])
+		var sentinel *Sentinel
+		err := tryPorts(func() (err error) {
+			sentinel, err = startSentinel(ctx, o, i, s.Nodes[0])
+			return err
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -81,11 +85,21 @@ func StartRedisSentinel(ctx context.Context, o RedisGroupOptions) (_ *RedisSenti
 }
 
 // replicate returns the configuration of the next server: the first has no master.
-func (s *RedisSentinel) replicate() map[string]string {
+func (s *RedisSentinel) replicate() (map[string]string, error) {
 	if len(s.Nodes) == 0 {
-		return nil
+		return nil, nil //nolint:nilnil // Nothing is a configuration.
 	}
-	return map[string]string{"replicaof": "127.0.0.1 " + fmt.Sprint(s.Nodes[0].replicationPort())}
+	return map[string]string{"replicaof": "127.0.0.1 " + fmt.Sprint(s.Nodes[0].replicationPort())}, nil
+}
+
+// tryPorts starts something on free ports again if others have taken these in the same moment.
+func tryPorts(start func() error) (err error) {
+	for range 5 {
+		if err = start(); err == nil || !strings.Contains(err.Error(), "Address already in use") {
+			return err
+		}
+	}
+	return err
 }
 
 // replicationPort is where other servers find this one.
@@ -97,7 +111,7 @@ func (r *Redis) replicationPort() int {
 }
 
 // startMember starts a server with the password and the authority of those that are there.
-func startMember(ctx context.Context, o RedisGroupOptions, i int, others []*Redis, config map[string]string) (*Redis, error) {
+func startMember(ctx context.Context, o RedisGroupOptions, i int, others []*Redis, config func() (map[string]string, error)) (r *Redis, err error) {
 	if o.Dir == "" {
 		return nil, errors.New("cannot start redis-server: Dir is required")
 	}
@@ -120,9 +134,17 @@ func startMember(ctx context.Context, o RedisGroupOptions, i int, others []*Redi
 	if o.TLS {
 		all["tls-replication"] = "yes"
 	}
-	maps.Copy(all, config)
-	maps.Copy(all, o.Config)
-	return StartRedis(ctx, RedisOptions{Dir: dir, TLS: o.TLS, AppendOnly: o.AppendOnly, ACLFile: o.ACLFile, Config: all})
+	err = tryPorts(func() error {
+		own, err := config()
+		if err != nil {
+			return err
+		}
+		maps.Copy(all, own)
+		maps.Copy(all, o.Config)
+		r, err = StartRedis(ctx, RedisOptions{Dir: dir, TLS: o.TLS, AppendOnly: o.AppendOnly, ACLFile: o.ACLFile, Config: all})
+		return err
+	})
+	return r, err
 }
 
 // SentinelAddrs returns where the Sentinels are: their TLS ports, if they have any.
@@ -170,9 +192,8 @@ func startSentinel(ctx context.Context, o RedisGroupOptions, i int, master *Redi
 		s.Addr = process.Loopback(ports[1])
 	}
 	conf := filepath.Join(dir, "sentinel.conf")
-	// Sentinels write what they find out into their configuration.
-	if err := writeOnce(conf, []byte(s.config(o, dir, ports, master))); err != nil {
-		return nil, err
+	if err := os.WriteFile(conf, []byte(s.config(o, dir, ports, master)), 0o600); err != nil {
+		return nil, fmt.Errorf("cannot write sentinel.conf: %w", err)
 	}
 	s.spec = process.Spec{
 		Name: "sentinel", Path: master.program, Args: []string{conf, "--sentinel"}, Dir: dir, LogFile: filepath.Join(dir, "sentinel.log"),

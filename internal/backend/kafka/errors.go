@@ -78,8 +78,16 @@ func refusesUser(err error) bool {
 	return slices.ContainsFunc([]error{
 		kerr.SaslAuthenticationFailed, kerr.ClusterAuthorizationFailed, kerr.TopicAuthorizationFailed,
 		kerr.GroupAuthorizationFailed, kerr.IllegalSaslState, kerr.UnsupportedSaslMechanism, connect.ErrNoToken,
-	}, func(k error) bool { return errors.Is(err, k) })
+	}, func(k error) bool { return errors.Is(err, k) }) || refusesToken(err)
 }
+
+// refusesToken reports whether the cluster took a token for none of its own. The client's error has no type.
+func refusesToken(err error) bool {
+	return strings.Contains(err.Error(), "unexpected data in oauth response")
+}
+
+// speaksTLS reports whether the server answered with an alert of TLS to what was none. As refusesToken.
+func speaksTLS(err error) bool { return strings.Contains(err.Error(), "tls alert record") }
 
 // explain makes an error of the client one that a user understands. A nil error stays nil.
 func (b *Backend) explain(err error) error {
@@ -111,6 +119,8 @@ func (b *Backend) explainRefusal(err error) string {
 	switch {
 	case errors.Is(err, connect.ErrNoToken):
 		return oneLine(err.Error()[strings.Index(err.Error(), connect.ErrNoToken.Error()):]) + ": correct spec.kafka.authentication and the credentials"
+	case refusesToken(err):
+		return "the cluster refuses the token: see that its issuer, audience and scopes are those that the brokers expect"
 	case errors.Is(err, kerr.UnsupportedSaslMechanism):
 		return fmt.Sprintf("the cluster does not take %s on this port: set another mechanism, or use the port that takes it", b.config.Mechanism)
 	case errors.Is(err, kerr.SaslAuthenticationFailed), errors.Is(err, kerr.IllegalSaslState):
@@ -131,6 +141,8 @@ func (b *Backend) explainTransport(err error) string {
 	switch {
 	case errors.Is(err, kgo.ErrClientClosed):
 		return "the connection was closed, because its settings have changed"
+	case speaksTLS(err):
+		return "the server speaks TLS on this port: set tls, or use another port"
 	case errors.Is(err, errNoBrokers):
 		return "the cluster knows of no broker that is up: look at the brokers' logs"
 	case errors.As(err, &first) && b.config.Mechanism == "" && !errors.Is(err, context.DeadlineExceeded):

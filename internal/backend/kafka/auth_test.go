@@ -1,0 +1,149 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+)
+
+// ways are all ways into the cluster, by every mechanism and on every port.
+func (f *fixture) ways(t *testing.T) map[string]connect.Kafka {
+	t.Helper()
+	tokens := httptest.NewServer(f.Issuer)
+	t.Cleanup(tokens.Close)
+	oauth := &connect.OAuth{TokenURL: tokens.URL + "/token", ClientID: f.AdminUser, ClientSecret: f.Issuer.Secret(f.AdminUser), Scopes: []string{"a", "b"}}
+	ways := map[string]connect.Kafka{}
+	for port, addr := range map[string]string{"": f.Addr, "OverTLS": f.TLSAddr} {
+		for name, edit := range map[string]func(*connect.Kafka){
+			"ScramSHA256": func(c *connect.Kafka) { c.Mechanism = connect.KafkaScramSHA256 },
+			"ScramSHA512": func(c *connect.Kafka) { c.Mechanism = connect.KafkaScramSHA512 },
+			"Plain": func(c *connect.Kafka) {
+				c.Mechanism, c.Username, c.Password = connect.KafkaPlain, f.PlainUser, f.PlainPassword
+			},
+			"OAuthBearer": func(c *connect.Kafka) {
+				c.Mechanism, c.Username, c.Password, c.OAuth = connect.KafkaOAuthBearer, "", "", oauth
+			},
+		} {
+			c := f.config(t)
+			c.BootstrapServers = strings.Split(addr, ",")
+			edit(&c)
+			if port != "" {
+				c.TLS = &connect.TLS{CA: file(t, f.CAFile)}
+			}
+			ways[name+port] = c
+		}
+	}
+	ways["MutualTLS"] = f.overTLS(t, f.MTLSAddr, true)
+	return ways
+}
+
+func TestWaysIn(t *testing.T) {
+	f := start(t)
+	for name, c := range f.ways(t) {
+		t.Run(name, func(t *testing.T) {
+			b := f.open(t, c)
+			h, err := b.Health(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if h.Version == "" || h.Endpoint == "" || h.RoundTrip <= 0 || len(h.Warnings) > 0 {
+				t.Errorf("health: %+v", h)
+			}
+			if r := b.ReadStores(t.Context(), []string{"nobody"})[0]; r.Err != nil || r.Value.Exists() {
+				t.Errorf("a store that is not there: %+v, %v", r.Value, r.Err)
+			}
+			protocol := map[bool]string{false: "SASL_PLAINTEXT", true: "SASL_SSL"}[c.TLS != nil]
+			if c.Mechanism == "" {
+				protocol = "SSL"
+			}
+			got := b.Connection()
+			if string(got["security.protocol"]) != protocol || (string(got["sasl.mechanism"]) == "") != (c.Mechanism == "") || string(got["bootstrap-servers"]) != strings.Join(c.BootstrapServers, ",") {
+				t.Errorf("connection: %s %s %s", got["security.protocol"], got["sasl.mechanism"], got["bootstrap-servers"])
+			}
+			for k, v := range got {
+				if c.Password != "" && strings.Contains(string(v), c.Password) || c.OAuth != nil && strings.Contains(string(v), c.OAuth.ClientSecret) {
+					t.Errorf("the connection's %s has the administrator's secret", k)
+				}
+			}
+		})
+	}
+}
+
+// TestNoWayIn wants a sentence that says what to do, the same each time, and no secret in it.
+func TestNoWayIn(t *testing.T) {
+	f := start(t)
+	ways := f.ways(t)
+	with := func(way string, edit func(c *connect.Kafka)) connect.Kafka {
+		c := ways[way]
+		if c.OAuth != nil {
+			o := *c.OAuth
+			c.OAuth = &o
+		}
+		if c.TLS != nil {
+			s := *c.TLS
+			c.TLS = &s
+		}
+		edit(&c)
+		return c
+	}
+	const secret = "not the right one"
+	cases := map[string]struct {
+		config       connect.Kafka
+		want         string
+		unauthorized bool
+	}{
+		"WrongPassword": {with("ScramSHA512", func(c *connect.Kafka) { c.Password = secret }), "the cluster refuses the credentials", true},
+		"WrongUser":     {with("ScramSHA256", func(c *connect.Kafka) { c.Username = "nobody" }), "the cluster refuses the credentials", true},
+		"WrongPlain":    {with("PlainOverTLS", func(c *connect.Kafka) { c.Password = secret }), "the cluster refuses the credentials", true},
+		"WrongSecret":   {with("OAuthBearer", func(c *connect.Kafka) { c.OAuth.ClientSecret = secret }), "the token endpoint answers invalid_client", true},
+		"WrongAudience": {with("OAuthBearer", func(c *connect.Kafka) { c.OAuth.Audience = "another" }), "the cluster refuses the token", true}, // The brokers expect none.
+		"NoEndpoint":    {with("OAuthBearer", func(c *connect.Kafka) { c.OAuth.TokenURL = "http://127.0.0.1:1/token" }), "no token", true},
+		"UnknownCA":     {with("PlainOverTLS", func(c *connect.Kafka) { c.TLS.CA = nil }), "signed by an unknown authority", false},
+		"WrongName":     {with("PlainOverTLS", func(c *connect.Kafka) { c.TLS.ServerName = "kafka.example.org" }), "not for this host", false},
+		"NoCertificate": {with("MutualTLS", func(c *connect.Kafka) { c.TLS.Certificate, c.TLS.PrivateKey = nil, nil }), "if it wants a client certificate, set one", false},
+		"TLSToPlain":    {with("PlainOverTLS", func(c *connect.Kafka) { c.BootstrapServers = strings.Split(f.Addr, ",") }), "does not speak TLS|does it speak TLS|closed the connection", false},
+		"PlainToTLS":    {with("Plain", func(c *connect.Kafka) { c.BootstrapServers = strings.Split(f.TLSAddr, ",") }), "the server speaks TLS on this port: set tls", false},
+		"NoUser":        {with("Plain", func(c *connect.Kafka) { c.Mechanism, c.Username, c.Password = "", "", "" }), "if it wants a user, set authentication", false},
+		"NobodyThere":   {with("Plain", func(c *connect.Kafka) { c.BootstrapServers = []string{"127.0.0.1:1"} }), "the connection is refused", false},
+		"NoSuchHost":    {with("Plain", func(c *connect.Kafka) { c.BootstrapServers = []string{"kafka.invalid:9092"} }), `the host name "kafka.invalid" cannot be resolved`, false},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := f.open(t, tc.config)
+			var texts []string
+			for range 2 {
+				ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+				_, err := b.Health(ctx)
+				read := b.ReadStores(ctx, []string{"orders"})[0].Err
+				cancel()
+				if err == nil || read == nil {
+					t.Fatalf("Health: %v, ReadStores: %v", err, read)
+				}
+				if !strings.HasSuffix(read.Error(), err.Error()) {
+					t.Errorf("reading says something else than health: %v, and %v", read, err)
+				}
+				if got := errors.Is(err, backend.ErrUnauthorized); got != tc.unauthorized {
+					t.Errorf("unauthorized: %t, want %t: %v", got, tc.unauthorized, err)
+				}
+				texts = append(texts, err.Error())
+			}
+			ok := false
+			for _, want := range strings.Split(tc.want, "|") {
+				ok = ok || strings.Contains(texts[0], want)
+			}
+			if !ok || texts[0] != texts[1] {
+				t.Errorf("error: %q, then %q, want %q", texts[0], texts[1], tc.want)
+			}
+			if strings.Contains(texts[0], secret) || strings.ContainsAny(texts[0], "\n\r") {
+				t.Errorf("error: %q", texts[0])
+			}
+		})
+	}
+}

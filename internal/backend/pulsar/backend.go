@@ -11,9 +11,9 @@
 // # Requests
 //
 // The admin API knows one namespace or topic at a time, and has no versions to ask for what changed. Reading a store takes
-// three requests, and one for each subscription that keeps dead letters; reading a subscription takes two, which those of
-// one store share, and two of its own. When a record is looked at for the first time, to learn when it was published, that
-// is one more. Requests go out over up to [connect.Pulsar.Connections] connections at a time, which are kept.
+// three requests, and one for each subscription that keeps dead letters; reading a subscription takes three, which those of
+// one store share, and two of its own. A partition of which that shows that something has changed takes two more. Requests go
+// out over up to [connect.Pulsar.Connections] connections at a time, which are kept.
 package pulsar
 
 import (
@@ -58,6 +58,7 @@ type Backend struct {
 	observe func(kind string, requests int)
 
 	entries    entryCache
+	ledgers    ledgerCache
 	configured configCache
 
 	clientMu sync.Mutex

@@ -36,18 +36,15 @@ const claimProperty = "claim"
 // marker. Nothing is ever written to these topics, and no principal may use them.
 func win[S any](ctx context.Context, b *Backend, kind string, of subject, current marker[S], next claim, settings S) (marker[S], error) {
 	won := marker[S]{round: current.round + 1, claim: next, settings: settings}
-	if current.round == 0 {
-		// Of a marker that got lost the topics are left: the last one says whose it was.
-		last, err := b.lastRound(ctx, kind, of)
-		if err != nil {
-			return current, err
-		}
-		won.round = max(last, 1)
-	}
-	topic := of.topic + strconv.Itoa(won.round)
-	err := b.createPartitioned(ctx, kind, of.store, topic, 1, map[string]string{claimProperty: encode(next)})
+	err := b.decide(ctx, kind, of, won.round, next)
 	if isConflict(err) {
-		decided, err := b.decided(ctx, kind, of.store, topic)
+		if current.round == 0 {
+			// Of a marker that got lost the topics are left: the last one says whose it was.
+			if won.round, err = b.lastRound(ctx, kind, of); err != nil {
+				return current, err
+			}
+		}
+		decided, err := b.decided(ctx, kind, of, won.round)
 		if err != nil {
 			return current, err
 		}
@@ -62,10 +59,15 @@ func win[S any](ctx context.Context, b *Backend, kind string, of subject, curren
 	return won, b.setProperties(ctx, kind, of.store, won.properties(of.prefix))
 }
 
-// lastRound returns the highest round that a topic has decided; 0 if there is none.
+// decide creates the topic that decides a round.
+func (b *Backend) decide(ctx context.Context, kind string, of subject, round int, next claim) error {
+	return b.createPartitioned(ctx, kind, of.store, of.topic+strconv.Itoa(round), 1, map[string]string{claimProperty: encode(next)})
+}
+
+// lastRound returns the highest round that a topic has decided, and 1 if the broker does not list any yet.
 func (b *Backend) lastRound(ctx context.Context, kind string, of subject) (int, error) {
 	rounds, err := b.rounds(ctx, kind, of)
-	last := 0
+	last := 1
 	for _, r := range rounds {
 		last = max(last, r)
 	}
@@ -92,14 +94,15 @@ func (b *Backend) rounds(ctx context.Context, kind string, of subject) (rounds [
 const decidedTimeout = 3 * time.Second
 
 // decided returns the claim that a topic has.
-func (b *Backend) decided(ctx context.Context, kind, store, topic string) (c claim, err error) {
+func (b *Backend) decided(ctx context.Context, kind string, of subject, round int) (c claim, err error) {
+	topic := of.topic + strconv.Itoa(round)
 	var metadata struct {
 		Properties map[string]string `json:"properties"`
 	}
 	ctx, cancel := context.WithTimeout(ctx, decidedTimeout)
 	defer cancel()
 	for {
-		err := b.get(ctx, kind, b.topic(store, topic)+"/partitions", &metadata)
+		err := b.get(ctx, kind, b.topic(of.store, topic)+"/partitions", &metadata)
 		if err == nil {
 			break
 		}

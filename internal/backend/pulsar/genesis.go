@@ -60,7 +60,7 @@ func (b *Backend) createEvents(ctx context.Context, store string, partitions int
 	if err := b.createMissing(ctx, store, layout.PulsarEvents); err != nil {
 		return nil, err
 	}
-	logs, err := b.readLogs(ctx, kind, store)
+	logs, err := b.readLogs(ctx, kind, store, true)
 	if err != nil {
 		return nil, err
 	}

@@ -162,7 +162,7 @@ func (f *fixture) read(t *testing.T, id backend.SubscriptionID, partition, recor
 	}
 	defer c.Close()
 	left := func() int64 {
-		stats, err := f.backend.readStats(t.Context(), "test", id.Store)
+		stats, err := f.backend.readLogs(t.Context(), "test", id.Store, true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -347,4 +347,16 @@ func eventually(t testing.TB, what string, ok func() error) {
 			t.Fatalf("waited in vain for %s: %v", what, err)
 		}
 	}
+}
+
+// produceLarge sends one record of so many bytes.
+func produceLarge(t testing.TB, c pulsar.Client, topic string, bytes int) error {
+	t.Helper()
+	p, err := c.CreateProducer(pulsar.ProducerOptions{Topic: topic, DisableBatching: true, SendTimeout: 30 * time.Second})
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	_, err = p.Send(t.Context(), &pulsar.ProducerMessage{Payload: make([]byte, bytes)})
+	return err
 }

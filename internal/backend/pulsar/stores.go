@@ -43,7 +43,7 @@ const persistenceText = "BookKeeper: on the disks of as many bookies as must con
 type storeReading struct {
 	namespace *namespace
 	topics    topics
-	logs      map[int]ledgerStats
+	logs      map[int]partitionStats
 }
 
 // readAll makes requests that do not need each other, all at once.
@@ -60,7 +60,7 @@ func (b *Backend) readStore(ctx context.Context, store string) (plan.ObservedSto
 	err := readAll(
 		func() (err error) { r.namespace, err = b.readNamespace(ctx, kind, store); return err },
 		func() (err error) { r.topics, err = b.readTopics(ctx, kind, store); return err },
-		func() (err error) { r.logs, err = b.readLogs(ctx, kind, store); return err },
+		func() (err error) { r.logs, err = b.readLogs(ctx, kind, store, false); return err },
 	)
 	if err != nil || r.namespace == nil {
 		return o, err
@@ -136,7 +136,7 @@ func (b *Backend) observeLogs(ctx context.Context, store string, o *plan.Observe
 			}
 			continue
 		}
-		l, exists, err := b.observeLog(ctx, kind, store, p, stats)
+		l, exists, err := b.observeLog(ctx, kind, store, p, stats.ledgerStats)
 		if err != nil {
 			return err
 		}

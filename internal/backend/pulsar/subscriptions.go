@@ -50,20 +50,6 @@ type sharedReading struct {
 	storeReading
 
 	marker marker[storeSettings]
-	stats  map[int]topicStats
-}
-
-// topicStats are what Pulsar says of the use of one partition.
-type topicStats struct {
-	Subscriptions map[string]subscriptionStats `json:"subscriptions"`
-}
-
-type subscriptionStats struct {
-	Backlog   int64 `json:"msgBacklog"`                      // Records that are not acknowledged.
-	Earliest  int64 `json:"earliestMsgPublishTimeInBacklog"` // Of the first of them, in ms since 1970.
-	Consumers []struct {
-		Name string `json:"consumerName"`
-	} `json:"consumers"`
 }
 
 func (b *Backend) readShared(ctx context.Context, store string) (r sharedReading, err error) {
@@ -74,8 +60,7 @@ func (b *Backend) readShared(ctx context.Context, store string) (r sharedReading
 	err = readAll(
 		func() (err error) { r.namespace, err = b.readNamespace(ctx, kind, store); return err },
 		func() (err error) { r.topics, err = b.readTopics(ctx, kind, store); return err },
-		func() (err error) { r.logs, err = b.readLogs(ctx, kind, store); return err },
-		func() (err error) { r.stats, err = b.readStats(ctx, kind, store); return err },
+		func() (err error) { r.logs, err = b.readLogs(ctx, kind, store, false); return err },
 	)
 	if err != nil || r.namespace == nil {
 		return r, err
@@ -84,19 +69,6 @@ func (b *Backend) readShared(ctx context.Context, store string) (r sharedReading
 		return r, fmt.Errorf("its store %q: %w", store, err)
 	}
 	return r, nil
-}
-
-// readStats reads the use of all partitions of a store's events, in the way of readLogs.
-func (b *Backend) readStats(ctx context.Context, kind, store string) (map[int]topicStats, error) {
-	var answer struct {
-		Partitions map[string]topicStats `json:"partitions"`
-	}
-	err := b.get(ctx, kind, b.topic(store, layout.PulsarEvents)+"/partitioned-stats", &answer,
-		"perPartition", "true", "getPreciseBacklog", "true", "getEarliestTimeInBacklog", "true")
-	if err != nil {
-		return nil, unlessAbsent(err)
-	}
-	return byPartition(b.fullName(store, layout.PulsarEvents), answer.Partitions), nil
 }
 
 func (b *Backend) observeSubscription(ctx context.Context, id backend.SubscriptionID, r sharedReading) (plan.ObservedSubscription, error) {
@@ -182,21 +154,20 @@ func (b *Backend) topicRetention(ctx context.Context, kind, store, local string)
 func (b *Backend) observeGroups(ctx context.Context, id backend.SubscriptionID, r sharedReading, m marker[subscriptionSettings], o *plan.ObservedSubscription) error {
 	for p := range o.Partitions {
 		log, answered := r.logs[p]
-		stats, known := r.stats[p]
-		if !answered || !known {
+		if !answered {
 			if r.topics[layout.PulsarPartition(layout.PulsarEvents, p)] {
 				o.Unavailable = fmt.Sprintf("partition %d of its store has no broker", p)
 			}
 			continue
 		}
-		c, ok := log.Cursors[id.Name]
-		for _, consumer := range stats.Subscriptions[id.Name].Consumers {
+		_, ok := log.Cursors[id.Name]
+		for _, consumer := range log.Subscriptions[id.Name].Consumers {
 			o.Consumers = append(o.Consumers, consumer.Name)
 		}
 		if _, placing := m.settings.Placing[p]; !ok || placing || m.marked() && !m.settings.Positioned {
 			continue
 		}
-		g, err := b.observeGroup(ctx, id, p, log, c, stats.Subscriptions[id.Name])
+		g, err := b.observeGroup(ctx, id, p, log)
 		if err != nil {
 			return err
 		}
@@ -207,15 +178,16 @@ func (b *Backend) observeGroups(ctx context.Context, id backend.SubscriptionID, 
 	return nil
 }
 
-func (b *Backend) observeGroup(ctx context.Context, id backend.SubscriptionID, partition int, log ledgerStats, c cursor, stats subscriptionStats) (plan.Group, error) {
+func (b *Backend) observeGroup(ctx context.Context, id backend.SubscriptionID, partition int, log partitionStats) (plan.Group, error) {
 	const kind = "ReadSubscriptions"
+	stats := log.Subscriptions[id.Name]
 	g := plan.Group{Partition: partition, Lag: stats.Backlog}
-	read, err := parsePosition(c.MarkDelete)
+	read, err := parsePosition(log.Cursors[id.Name].MarkDelete)
 	if err != nil {
 		return g, err
 	}
 	at := log.next(read)
-	genesis, err := b.genesisOf(ctx, kind, id.Store, partition, log)
+	genesis, err := b.genesisOf(ctx, kind, id.Store, partition, log.ledgerStats)
 	if err != nil {
 		return g, err
 	}

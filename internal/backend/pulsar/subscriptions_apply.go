@@ -148,86 +148,64 @@ func (b *Backend) setDeadLetters(ctx context.Context, c backend.SubscriptionChan
 	}
 }
 
-// placeGroups creates the subscription where it is missing, and notes that every partition has had a position. While positions
-// are set it is noted which, so that one that is set by half counts as none.
+// placeGroups creates the subscription where it is missing, and notes that every partition has had a position. While lost
+// positions are restored it is noted which, so that one that is set by half counts as none.
 func (b *Backend) placeGroups(ctx context.Context, c backend.SubscriptionChange, s *subscriptionState) error {
-	const kind = "ApplySubscriptions"
 	settings := s.marker.settings
-	if has(c.Changes, plan.FieldGroup) {
-		logs, err := b.readLogs(ctx, kind, c.Desired.Store)
-		if err != nil {
+	var missing []int
+	for _, change := range c.Changes {
+		if change.Field == plan.FieldGroup {
+			missing = append(missing, change.Partition)
+		}
+	}
+	if len(missing) > 0 && settings.Positioned {
+		var err error
+		if missing, err = b.stillMissing(ctx, c, settings, missing); err != nil {
 			return err
 		}
-		missing, fresh := unplaced(c, settings, logs)
-		if settings.Positioned {
-			settings.Placing = map[int]string{}
-			for _, p := range missing {
-				settings.Placing[p] = cmp.Or(c.Restore[p], c.Desired.StartFrom.String())
-			}
-			if err := b.noteSettings(ctx, c.ID(), s, settings); err != nil {
-				return err
-			}
+		settings.Placing = map[int]string{}
+		for _, p := range missing {
+			settings.Placing[p] = cmp.Or(c.Restore[p], c.Desired.StartFrom.String())
 		}
-		if err := b.placeAll(ctx, c, missing, fresh && len(missing) == len(logs)); err != nil {
+		if err := b.noteSettings(ctx, c.ID(), s, settings); err != nil {
 			return err
 		}
+	}
+	if err := b.placeAll(ctx, c, missing); err != nil {
+		return err
 	}
 	settings.Placing = nil
 	settings.Positioned = settings.Positioned || has(c.Changes, plan.FieldPositioned)
 	return b.noteSettings(ctx, c.ID(), s, settings)
 }
 
-// unplaced returns those of the planned partitions where the subscription has no position: not those where it got one since
-// it was observed. fresh means that it exists in no partition at all.
-func unplaced(c backend.SubscriptionChange, s subscriptionSettings, logs map[int]ledgerStats) (partitions []int, fresh bool) {
-	fresh = true
-	for _, change := range c.Changes {
-		if change.Field != plan.FieldGroup {
-			continue
-		}
-		_, exists := logs[change.Partition].Cursors[c.Desired.Name]
-		_, placing := s.Placing[change.Partition]
-		fresh = fresh && !exists
-		if !exists || placing || !s.Positioned {
-			partitions = append(partitions, change.Partition)
-		}
-	}
-	return partitions, fresh
+// stillMissing returns those partitions where the subscription has no position: a plan may be late.
+func (b *Backend) stillMissing(ctx context.Context, c backend.SubscriptionChange, s subscriptionSettings, planned []int) ([]int, error) {
+	logs, err := b.readLogs(ctx, "ApplySubscriptions", c.Desired.Store, true)
+	return slices.DeleteFunc(planned, func(p int) bool {
+		_, exists := logs[p].Cursors[c.Desired.Name]
+		_, placing := s.Placing[p]
+		return exists && !placing
+	}), err
 }
 
-// placeAll sets positions: those to restore, and others where reading starts. everywhere means that the subscription is in no
-// partition yet.
-func (b *Backend) placeAll(ctx context.Context, c backend.SubscriptionChange, partitions []int, everywhere bool) error {
-	const kind = "ApplySubscriptions"
-	id, start := c.ID(), c.Desired.StartFrom
-	if end, ok := endOf(start); ok && everywhere && len(c.Restore) == 0 {
-		// One request for all partitions, which Pulsar takes apart.
-		return b.put(ctx, kind, b.topic(id.Store, layout.PulsarEvents)+"/subscription/"+id.Name, end.messageID(-1))
-	}
+// placeAll sets positions: those to restore, and others where reading starts. Each partition is asked for itself: of a request
+// for all of them Pulsar would not tell which had the subscription already.
+func (b *Backend) placeAll(ctx context.Context, c backend.SubscriptionChange, partitions []int) error {
+	id := c.ID()
 	errs := make([]error, len(partitions))
 	parallel(len(partitions), func(i int) {
 		var at position
 		if restore, ok := c.Restore[partitions[i]]; ok {
 			at, errs[i] = parsePosition(restore)
 		} else {
-			at, errs[i] = b.startAt(ctx, kind, id.Store, start, partitions[i])
+			at, errs[i] = b.startAt(ctx, "ApplySubscriptions", id.Store, c.Desired.StartFrom, partitions[i])
 		}
 		if errs[i] == nil {
 			errs[i] = b.place(ctx, id, partitions[i], at)
 		}
 	})
 	return first(errs...)
-}
-
-// endOf returns the end of the log that a start names, if it does.
-func endOf(s plan.Start) (position, bool) {
-	switch {
-	case s.Latest:
-		return latest, true
-	case s.Time.IsZero() && len(s.Positions) == 0:
-		return earliest, true
-	}
-	return position{}, false
 }
 
 // place makes the subscription begin at a position of a partition, whether it is there or not.
@@ -277,10 +255,10 @@ func (b *Backend) replay(ctx context.Context, c backend.SubscriptionChange, s *s
 func (b *Backend) places(ctx context.Context, c backend.SubscriptionChange) ([]string, error) {
 	const kind = "ApplySubscriptions"
 	from, store := c.Desired.Replay.From, c.Desired.Store
-	var logs map[int]ledgerStats
+	var logs map[int]partitionStats
 	if from.Latest {
 		var err error
-		if logs, err = b.readLogs(ctx, kind, store); err != nil {
+		if logs, err = b.readLogs(ctx, kind, store, true); err != nil {
 			return nil, err
 		}
 	}

@@ -271,13 +271,14 @@ func (m *Mirror) refresh(ctx context.Context) error {
 
 	m.stores.expire(time.Now().Add(-m.o.Idle))
 	m.subscriptions.expire(time.Now().Add(-m.o.Idle))
+	// Each is told of at once: while a broker hangs, the second read fails long after the first one, whose failure nobody
+	// would take for news any more.
 	stores := m.stores.keys()
 	results, changed := m.stores.load(ctx, stores)
+	tellAll(changed)
 	subscriptions, more := m.subscriptions.load(ctx, m.subscriptions.keys())
+	tellAll(more)
 	m.o.Metrics.refreshed(len(changed) + len(more))
-	for _, notify := range append(changed, more...) {
-		notify()
-	}
 	if err := cmp.Or(silence(results), silence(subscriptions)); err != nil {
 		return err
 	}

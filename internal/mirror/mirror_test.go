@@ -45,7 +45,10 @@ func newFake(n int) *fake {
 func name(i int) string { return fmt.Sprintf("store-%d", i) }
 
 func (f *fake) request(n int) {
-	time.Sleep(f.latency) // The bubble's clock: the broker's answer takes exactly this long.
+	f.mu.Lock()
+	latency := f.latency
+	f.mu.Unlock()
+	time.Sleep(latency) // The bubble's clock: the broker's answer takes exactly this long.
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.requests++
@@ -117,6 +120,12 @@ func (f *fake) setDown(down bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.down = down
+}
+
+func (f *fake) setLatency(d time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.latency = d
 }
 
 // open returns a mirror whose background refresh ends with the test.
@@ -259,6 +268,29 @@ func TestBrokerReturns(t *testing.T) {
 		synctest.Wait()
 		if err := read(); err != nil || notified != 2 {
 			t.Errorf("3s after the broker's return: %v, notified %d times, want no error and twice", err, notified)
+		}
+	})
+}
+
+// TestBrokerHangs: each read takes as long as a broker may that hangs. What the first one says is told before the second one.
+func TestBrokerHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(1)
+		m := open(t, f)
+		var told time.Time
+		if _, err := m.Store(t.Context(), name(0), &Watcher{Notify: func() { told = time.Now() }}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := m.Subscription(t.Context(), backend.SubscriptionID{Store: name(0), Name: "billing"}, nil); err != nil {
+			t.Fatal(err)
+		}
+		f.setDown(true)
+		f.setLatency(10 * time.Second)
+		began := time.Now()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if took := told.Sub(began); told.IsZero() || took > 22*time.Second {
+			t.Errorf("it is told after %s, want at most an interval and one read", took)
 		}
 	})
 }

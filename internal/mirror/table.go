@@ -43,9 +43,7 @@ func newTable[K comparable, V, M any](ctx context.Context, o Options, same func(
 	t := &table[K, V, M]{query: query, same: same, recall: recall, maxAge: 2 * o.Interval, entries: map[K]*entry[V]{}, memory: map[K]memory[M]{}}
 	t.read = newBatcher(ctx, o, func(ctx context.Context, keys []K) []backend.Result[V] {
 		results, changed := t.load(ctx, keys)
-		for _, notify := range changed { // The refresh will find nothing new any more.
-			notify()
-		}
+		tellAll(changed) // The refresh will find nothing new any more.
 		return results
 	})
 	return t
@@ -102,6 +100,10 @@ func (t *table[K, V, M]) tell(k K) {
 		watchers = slices.Collect(maps.Values(e.watchers))
 	}
 	t.mu.Unlock()
+	tellAll(watchers)
+}
+
+func tellAll(watchers []func()) {
 	for _, notify := range watchers {
 		notify()
 	}

@@ -22,6 +22,21 @@ type cluster struct {
 	mu    sync.Mutex
 	home  int32
 	known bool // There is a home.
+	nodes int  // As many brokers as there ever were at once: one that restarts still counts.
+}
+
+// count notes how many brokers are up.
+func (c *cluster) count(brokers int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.nodes = max(c.nodes, brokers)
+}
+
+// most is how many brokers there are; 0: not known.
+func (c *cluster) most() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.nodes
 }
 
 // A node is one broker, as [kmsg.Requestor].

@@ -27,7 +27,7 @@ func (b *Backend) Health(ctx context.Context) (backend.Health, error) {
 		return backend.Health{}, b.explain(err)
 	}
 	h := backend.Health{RoundTrip: time.Since(start)}
-	b.limits.count(len(resp.Brokers))
+	b.cluster.count(len(resp.Brokers))
 	for _, n := range resp.Brokers {
 		if h.Endpoint == "" || n.NodeID == home {
 			h.Endpoint = net.JoinHostPort(n.Host, strconv.Itoa(int(n.Port)))

@@ -23,7 +23,6 @@ type limits struct {
 	mu            sync.Mutex
 	eventBytes    int64 // 0: not known.
 	remoteStorage string
-	brokers       int // As many as there ever were at once: one that restarts still counts.
 }
 
 func (l *limits) learn(configs []kmsg.DescribeConfigsResponseResourceConfig) {
@@ -42,14 +41,8 @@ func (l *limits) learn(configs []kmsg.DescribeConfigsResponseResourceConfig) {
 	}
 }
 
-func (l *limits) count(brokers int) {
+func (l *limits) get() (eventBytes int64, noRemoteStorage bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.brokers = max(l.brokers, brokers)
-}
-
-func (l *limits) get() (eventBytes int64, noRemoteStorage bool, brokers int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.eventBytes, l.remoteStorage == "false", l.brokers
+	return l.eventBytes, l.remoteStorage == "false"
 }

@@ -49,6 +49,7 @@ func (c *cluster) metadata(ctx context.Context, names []string) (map[string]topi
 	if err != nil {
 		return nil, err
 	}
+	c.count(len(resp.Brokers))
 	topics := make(map[string]topicView, len(resp.Topics))
 	for _, t := range resp.Topics {
 		err := kerr.ErrorForCode(t.ErrorCode)

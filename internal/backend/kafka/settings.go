@@ -129,7 +129,8 @@ func refuseOwned(d plan.DesiredStore) (refusals []plan.Refusal) {
 
 // refuseLimits refuses what the cluster is known not to take.
 func (b *Backend) refuseLimits(d plan.DesiredStore) (refusals []plan.Refusal) {
-	_, noRemoteStorage, brokers := b.limits.get()
+	_, noRemoteStorage := b.limits.get()
+	brokers := b.cluster.most()
 	refuse := func(field plan.Field, format string, args ...any) {
 		refusals = append(refusals, plan.Refusal{Reason: plan.ReasonBrokerLimit, Field: field, Message: fmt.Sprintf(format, args...)})
 	}
@@ -165,7 +166,7 @@ func deadLettersSettings() plan.Settings {
 
 // milliseconds returns a duration as Kafka wants it: at least as long as it is.
 func milliseconds(d time.Duration) int64 {
-	return int64((d + time.Millisecond - 1) / time.Millisecond)
+	return int64(d/time.Millisecond) + min(int64(d%time.Millisecond), 1)
 }
 
 // share returns what each partition may have of a number of bytes: together at least that.

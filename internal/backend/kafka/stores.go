@@ -164,7 +164,7 @@ func (b *Backend) observeStore(name string, r storeReading) (plan.ObservedStore,
 		return plan.ObservedStore{}, k.err
 	}
 	o := plan.ObservedStore{Persists: true, Persistence: "on the disks of the brokers"}
-	o.MaxEventBytesLimit, _, _ = b.limits.get()
+	o.MaxEventBytesLimit, _ = b.limits.get()
 	events := layout.KafkaEvents(name)
 	t, exists := r.topics[events]
 	if t.err != nil {

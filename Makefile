@@ -64,7 +64,7 @@ BACKENDS ?= redis,kafka,pulsar
 BENCH ?=
 
 .PHONY: bench
-bench: deps ## Measure stores, claims, drift and the steady state on all backends. Takes about half an hour for each.
+bench: deps ## Measure stores, claims, drift and the steady state on all backends. Takes about ten minutes for each.
 	$(LOCAL) up --brokers $(BACKENDS)
 	go run ./test/bench --backends $(BACKENDS) $(BENCH)
 

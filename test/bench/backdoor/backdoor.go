@@ -112,10 +112,10 @@ func Repair(ctx context.Context, c Change, t Target, patience time.Duration) (ti
 	}
 	var made time.Time
 	for attempt := 1; ; attempt++ {
-		made = time.Now()
 		if err := c.Make(ctx, t); err != nil {
 			return 0, fmt.Errorf("cannot make the change %q to %s: %w", c.Name, t, err)
 		}
+		made = time.Now() // Not before: it may have waited until nobody consumes.
 		seen, err := changed(ctx, c, t, before)
 		if err != nil {
 			return 0, err

@@ -2,9 +2,11 @@ package backdoor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -17,6 +19,9 @@ import (
 
 // registryTopic is where the provider keeps its markers, unless its ProviderConfig says otherwise.
 const registryTopic = "eventstore.registry"
+
+// groupPatience is how long a group may have members after its consumers were stopped.
+const groupPatience = 60 * time.Second
 
 type kafkaBroker struct {
 	config connect.Kafka
@@ -156,14 +161,26 @@ func (b *kafkaBroker) seeTopic(ctx context.Context, t Target) (string, error) {
 	return fmt.Sprintf("%d partitions, %d with a leader, %v", len(resp.Topics[0].Partitions), led, err), nil
 }
 
+// deleteGroup deletes the group of a subscription once it is empty: a member that could not say goodbye, because the broker
+// was down, counts until its session ends.
 func (b *kafkaBroker) deleteGroup(ctx context.Context, t Target) error {
+	ctx, cancel := context.WithTimeout(ctx, groupPatience)
+	defer cancel()
 	req := kmsg.NewPtrDeleteGroupsRequest()
 	req.Groups = []string{layout.KafkaGroup(t.Store, t.Subscription)}
-	resp, err := req.RequestWith(ctx, b.admin)
-	if err != nil {
-		return err
+	for {
+		resp, err := req.RequestWith(ctx, b.admin)
+		if err != nil {
+			return err
+		}
+		err = kerr.ErrorForCode(resp.Groups[0].ErrorCode)
+		if !errors.Is(err, kerr.NonEmptyGroup) {
+			return err
+		}
+		if perr := pause(ctx, 200*time.Millisecond); perr != nil {
+			return fmt.Errorf("%w after %s", err, groupPatience)
+		}
 	}
-	return kerr.ErrorForCode(resp.Groups[0].ErrorCode)
 }
 
 // seeGroup tells which partitions have a position, and not which: consumers move it.

@@ -23,6 +23,9 @@ const (
 	// commitEvery is how often a consumer commits its position.
 	commitEvery = 2 * time.Second
 
+	// sessionTimeout is how long a member of a group may be silent.
+	sessionTimeout = 15 * time.Second
+
 	// deliveryTimeout is how long a record may take to be acknowledged.
 	deliveryTimeout = 20 * time.Second
 )
@@ -156,7 +159,7 @@ func (a *kafkaApplication) Consume(ctx context.Context, handle func(id string)) 
 		return err
 	}
 	c, err := kgo.NewClient(append(opts,
-		kgo.ConsumerGroup(a.group), kgo.ConsumeTopics(a.topic), kgo.DisableAutoCommit(),
+		kgo.ConsumerGroup(a.group), kgo.ConsumeTopics(a.topic), kgo.DisableAutoCommit(), kgo.SessionTimeout(sessionTimeout),
 		// A consumer that finds no position must not choose one: the provider gives it back.
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()))...)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -294,4 +295,33 @@ func TestServerWithoutACL(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
+}
+
+// TestReadWhileItIsMade reads stores while others make and delete them: none may look like data that nobody has marked.
+func TestReadWhileItIsMade(t *testing.T) {
+	f := start(t, broker.RedisOptions{})
+	d, c := f.store("orders")
+	ctx, stop := context.WithCancel(t.Context())
+	var readers sync.WaitGroup
+	for range 4 {
+		readers.Go(func() {
+			for ctx.Err() == nil {
+				if r := f.backend.ReadStores(t.Context(), []string{"orders"})[0]; r.Err == nil && !r.Value.Marked && len(r.Value.Logs) > 0 {
+					t.Errorf("a store without marker has %d logs", len(r.Value.Logs))
+				}
+				id := backend.SubscriptionID{Store: "orders", Name: "billing"}
+				if r := f.backend.ReadSubscriptions(t.Context(), []backend.SubscriptionID{id})[0]; r.Value.StoreHasLogs {
+					t.Error("a subscription sees logs of a store that is gone")
+				}
+			}
+		})
+	}
+	for range 100 {
+		f.applyStore(t, d, c)
+		if err := f.backend.DeleteStores(t.Context(), stores("orders"))[0]; err != nil {
+			t.Error(err)
+		}
+	}
+	stop()
+	readers.Wait()
 }

@@ -193,10 +193,58 @@ func TestCommandsForOneStore(t *testing.T) {
 			t.Errorf("%s: %d commands for %d stores, want at most %d each", what, total, count, want)
 		}
 	}
-	measure("create, and read before and after", 23, func(name string) {
+	measure("create, and read before and after", 24, func(name string) {
 		d, c := f.store(name)
 		d.Partitions = 1
 		f.applyStore(t, d, c)
 	})
 	measure("read", 6, func(name string) { f.readStore(t, name) })
+}
+
+// TestRoundTripsToServers proves that several servers cost a pipeline each, for any number of stores.
+func TestRoundTripsToServers(t *testing.T) {
+	t.Parallel()
+	sentinel, _ := startSentinel(t, broker.RedisGroupOptions{})
+	cluster, _ := startCluster(t, broker.RedisGroupOptions{})
+	for name, f := range map[string]*fixture{"Sentinel": sentinel, "Cluster": cluster} {
+		t.Run(name, func(t *testing.T) {
+			var changes []backend.StoreChange
+			var names []string
+			for i := range resourcesPerPipeline {
+				n := fmt.Sprintf("scale.s%d", i)
+				d, c := f.store(n)
+				changes = append(changes, backend.StoreChange{Desired: d, Changes: plan.Store(d, plan.ObservedStore{}, c).Changes, Password: password(n)})
+				names = append(names, n)
+			}
+			measure := func(what string, want int, do func()) {
+				t.Helper()
+				f.trips.take()
+				begin := time.Now()
+				do()
+				trips, commands := f.trips.take()
+				t.Logf("%s: %d pipelines to %d servers, %d commands, %s", what, trips, len(f.nodes), commands, time.Since(begin).Round(time.Millisecond))
+				if trips > want*len(f.nodes) {
+					t.Errorf("%s: %d pipelines, want at most %d to each server", what, trips, want)
+				}
+			}
+			measure("create 500 stores", 5, func() {
+				if err := cmpErr(f.backend.ApplyStores(t.Context(), changes)...); err != nil {
+					t.Fatal(err)
+				}
+			})
+			measure("read 500 stores", 2, func() {
+				for i, r := range f.backend.ReadStores(t.Context(), names) {
+					if r.Err != nil || r.Value.Principal != changes[i].Desired.Principal {
+						t.Fatalf("%+v, %v", r.Value, r.Err)
+					}
+				}
+			})
+			measure("read one store", 2, func() { f.readStore(t, names[0]) })
+			measure("maintain 500 stores", 4, func() {
+				if err := f.backend.Maintain(t.Context(), names); err != nil {
+					t.Fatal(err)
+				}
+			})
+		})
+	}
 }

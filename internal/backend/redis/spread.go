@@ -2,6 +2,8 @@ package redis
 
 import (
 	"github.com/redis/go-redis/v9"
+
+	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
 // A part is what a script is to do in one partition.
@@ -54,15 +56,31 @@ func (s spread) slice() (all []any, err error) {
 	return all, nil
 }
 
-// exists asks how many of the keys are there.
-func (t *trip) exists(keys []string) (counts []*redis.IntCmd) {
+// A remnant is what is found of a store that had no marker when that was read.
+type remnant struct {
+	logs   []*redis.IntCmd
+	marker *redis.IntCmd
+}
+
+// remnant looks for the first logs of a store, and then for its marker again.
+func (t *trip) remnant(store string) remnant {
+	r, keys := remnant{}, eventKeys(store, probedPartitions)
 	if t.topology.slots == nil {
-		return []*redis.IntCmd{t.Exists(t.ctx, keys...)}
+		r.logs = []*redis.IntCmd{t.Exists(t.ctx, keys...)}
+	} else {
+		for _, k := range keys {
+			r.logs = append(r.logs, t.Exists(t.ctx, k))
+		}
 	}
-	for _, k := range keys {
-		counts = append(counts, t.Exists(t.ctx, k))
-	}
-	return counts
+	r.marker = t.Exists(t.ctx, layout.RedisMarker(store))
+	return r
+}
+
+// any reports whether there are logs that no marker is for. If it is there by now, somebody is just making the store.
+func (r remnant) any() (bool, error) {
+	n, err := sumOf(r.logs)
+	err = cmpErr(err, r.marker.Err())
+	return err == nil && n > 0 && r.marker.Val() == 0, err
 }
 
 func sumOf(counts []*redis.IntCmd) (n int64, err error) {

@@ -93,7 +93,7 @@ func observeStore(name string, users *userReading, marker *redis.MapStringString
 
 // readMarkedLogs reads the partitions that the markers name, and returns which stores have no marker and yet data.
 func (b *Backend) readMarkedLogs(ctx context.Context, names []string, subscriptions []*redis.StringSliceCmd, results []backend.Result[plan.ObservedStore]) []int {
-	logs, dead, found := make([]spread, len(names)), make([]spread, len(names)), make([][]*redis.IntCmd, len(names))
+	logs, dead, found := make([]spread, len(names)), make([]spread, len(names)), make([]remnant, len(names))
 	b.send(ctx, "ReadStores", func(t *trip) {
 		for i, n := range names {
 			switch o := results[i].Value; {
@@ -104,7 +104,7 @@ func (b *Backend) readMarkedLogs(ctx context.Context, names []string, subscripti
 					dead[i] = t.lookOver(lengthsScript, deadLetterParts(n, o.Partitions, subscriptions[i].Val()))
 				}
 			default:
-				found[i] = t.exists(eventKeys(n, probedPartitions))
+				found[i] = t.remnant(n)
 			}
 		}
 	})
@@ -116,9 +116,9 @@ func (b *Backend) readMarkedLogs(ctx context.Context, names []string, subscripti
 			if results[i].Err == nil && dead[i] != nil {
 				results[i].Value.DeadLetters, results[i].Err = observeLength(dead[i])
 			}
-		case found[i] != nil:
-			var there int64
-			if there, results[i].Err = sumOf(found[i]); there > 0 && results[i].Err == nil {
+		case found[i].logs != nil:
+			var there bool
+			if there, results[i].Err = found[i].any(); there {
 				unmarked = append(unmarked, i)
 			}
 		}

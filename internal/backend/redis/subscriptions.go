@@ -59,13 +59,13 @@ func (b *Backend) readSubscriptions(ctx context.Context, users *userReading, ids
 		results[i].Value, results[i].Err = observeSubscription(id, users, readings[i])
 	}
 	groups := make([]spread, len(ids))
-	logs, stores := make([][]*redis.IntCmd, len(ids)), map[string][]*redis.IntCmd{}
+	logs, stores := make([]remnant, len(ids)), map[string]remnant{}
 	b.send(ctx, "ReadSubscriptions", func(t *trip) {
 		for i, id := range ids {
 			o := results[i].Value
 			if results[i].Err == nil && o.StoreGone && layout.ValidateStore(id.Store) == nil {
-				if stores[id.Store] == nil {
-					stores[id.Store] = t.exists(eventKeys(id.Store, probedPartitions))
+				if stores[id.Store].logs == nil {
+					stores[id.Store] = t.remnant(id.Store)
 				}
 				logs[i] = stores[id.Store]
 			}
@@ -83,9 +83,9 @@ func (b *Backend) readSubscriptions(ctx context.Context, users *userReading, ids
 		if groups[i] != nil {
 			results[i].Err = observeGroups(id, groups[i], &results[i].Value)
 		}
-		if logs[i] != nil {
-			there, err := sumOf(logs[i])
-			results[i].Value.StoreHasLogs = there > 0
+		if logs[i].logs != nil {
+			there, err := logs[i].any()
+			results[i].Value.StoreHasLogs = there
 			results[i].Err = cmpErr(results[i].Err, err)
 		}
 	}

@@ -93,9 +93,13 @@ func (b *Backend) save(ctx context.Context, kind string, must bool) error {
 			saved = append(saved, t.all(t.topology.sentinels, "SENTINEL", "FLUSHCONFIG")...)
 		}
 	})
+	took := time.Since(begun)
 	some, err := saved.answered()
 	for _, s := range some {
-		if e := s.Err(); e != nil && !strings.Contains(e.Error(), "not configured to use an ACL file") {
+		switch e := s.Err(); {
+		case e != nil && strings.Contains(e.Error(), "not configured to use an ACL file"):
+			took = max(took, time.Second) // There is no hurry to ask again.
+		case e != nil:
 			err = cmpErr(err, e)
 		}
 	}
@@ -103,7 +107,7 @@ func (b *Backend) save(ctx context.Context, kind string, must bool) error {
 		b.unsaved.back(users)
 		return fmt.Errorf("cannot save the users to the server's ACL file: %w", b.explain(err))
 	}
-	b.unsaved.saved(time.Since(begun))
+	b.unsaved.saved(took)
 	if !must {
 		maps.DeleteFunc(users, func(_ string, gone bool) bool { return !gone })
 		b.unsaved.back(users)

@@ -70,6 +70,10 @@ func (f *fixture) topicDrifts(add func(name string, want plan.Field, do func(t *
 		t.Helper()
 		return f.backend.delete(t.Context(), "test", f.backend.topic(s, layout.PulsarSnapshots)+compaction)
 	})
+	add("CompactedKept", plan.FieldSetting, func(t *testing.T, s string) error {
+		t.Helper()
+		return f.backend.post(t.Context(), "test", f.backend.topic(s, layout.PulsarSnapshots)+"/retention", policyOf(plan.Retention{}, 1))
+	})
 	add("SnapshotsDeleted", "snapshots, setting", func(t *testing.T, s string) error {
 		t.Helper()
 		return f.backend.deletePartitioned(t.Context(), "test", s, layout.PulsarSnapshots)

@@ -136,6 +136,7 @@ const (
 	policyOffload          = "offload_policies"
 	settingSchema          = "events/schema"                  // Type and digest of the schema of the events topic.
 	settingCompaction      = "snapshots/compaction_threshold" // Bytes after which the topic for snapshots is compacted.
+	settingCompacted       = "snapshots/retention_policies"   // What is kept of that topic once it is compacted.
 	fixedBecause           = "it is fixed, because other values lose events: remove it"
 	fixedBecauseProvider   = "it belongs to the provider: remove it"
 	fixedBecauseUnreadable = "the provider and the SDK could not use the store any more: remove it"

@@ -34,6 +34,7 @@ func (b *Backend) StoreSettings(d plan.DesiredStore) (plan.Settings, []plan.Refu
 	refusals = append(refusals, setSchema(s, d)...)
 	if d.Snapshots {
 		s[settingCompaction] = strconv.Itoa(compactionThreshold)
+		s[settingCompacted] = encode(retention{}) // Compaction keeps the latest of each stream, and reads everything before it goes.
 	}
 	return s, append(refusals, setNative(s, d)...)
 }

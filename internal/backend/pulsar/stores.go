@@ -105,12 +105,8 @@ func (b *Backend) observeMarked(ctx context.Context, store string, o *plan.Obser
 // observeTopicSettings adds what topics have that the store has asked for.
 func (b *Backend) observeTopicSettings(ctx context.Context, store string, o *plan.ObservedStore, r storeReading, m marker[storeSettings]) error {
 	if r.topics.snapshots(o.Partitions) {
-		var threshold *int64
-		if err := unlessAbsent(b.get(ctx, "ReadStores", b.topic(store, layout.PulsarSnapshots)+"/compactionThreshold", &threshold)); err != nil {
+		if err := b.observeSnapshots(ctx, store, o.Settings); err != nil {
 			return err
-		}
-		if threshold != nil {
-			o.Settings[settingCompaction] = strconv.FormatInt(*threshold, 10)
 		}
 	}
 	if m.settings.Schema {
@@ -123,6 +119,26 @@ func (b *Backend) observeTopicSettings(ctx context.Context, store string, o *pla
 		}
 	}
 	return nil
+}
+
+// observeSnapshots adds how the topic for snapshots is compacted.
+func (b *Backend) observeSnapshots(ctx context.Context, store string, s plan.Settings) error {
+	const kind = "ReadStores"
+	var threshold *int64
+	var kept *retention
+	err := readAll(
+		func() error {
+			return unlessAbsent(b.get(ctx, kind, b.topic(store, layout.PulsarSnapshots)+"/compactionThreshold", &threshold))
+		},
+		func() (err error) { kept, err = b.topicRetention(ctx, kind, store, layout.PulsarSnapshots); return err },
+	)
+	if threshold != nil {
+		s[settingCompaction] = strconv.FormatInt(*threshold, 10)
+	}
+	if kept != nil {
+		s[settingCompacted] = encode(*kept)
+	}
+	return err
 }
 
 // observeLogs adds the partitions, and counts dead letters.

@@ -2,6 +2,7 @@ package pulsar
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -210,18 +211,23 @@ func (b *Backend) setSetting(ctx context.Context, d plan.DesiredStore, name stri
 	case settingSchema:
 		return b.setSchema(ctx, d.Name, d.Schema)
 	case settingCompaction:
-		path := b.topic(d.Name, layout.PulsarSnapshots) + "/compactionThreshold"
-		if value := d.Settings[name]; value != "" {
-			threshold, err := strconv.ParseInt(value, 10, 64)
-			return first(err, b.post(ctx, "ApplyStores", path, threshold))
-		}
-		return unlessAbsent(b.delete(ctx, "ApplyStores", path))
+		return b.setTopicPolicy(ctx, b.topic(d.Name, layout.PulsarSnapshots)+"/compactionThreshold", d.Settings[name])
+	case settingCompacted:
+		return b.setTopicPolicy(ctx, b.topic(d.Name, layout.PulsarSnapshots)+"/retention", d.Settings[name])
 	case policyPersistence:
 		if err := b.checkBookies(ctx, d); err != nil {
 			return err
 		}
 	}
 	return b.setPolicy(ctx, d.Name, name, d.Settings[name])
+}
+
+// setTopicPolicy sets a policy of one topic, or resets it if value is empty.
+func (b *Backend) setTopicPolicy(ctx context.Context, path, value string) error {
+	if value == "" {
+		return unlessAbsent(b.delete(ctx, "ApplyStores", path))
+	}
+	return b.post(ctx, "ApplyStores", path, json.RawMessage(value))
 }
 
 // checkBookies refuses more copies than there are bookies: Pulsar would take the policy, and then no append.

@@ -1,0 +1,71 @@
+package pulsar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/apache/pulsar-client-go/pulsar"
+
+	"github.com/crossplane-contrib/provider-eventstore/cluster/local/broker"
+	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
+	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
+)
+
+// TestSnapshotsAreCompacted saves many snapshots of few streams, in a store that forgets: the latest of each stream stays, and
+// the others go.
+func TestSnapshotsAreCompacted(t *testing.T) {
+	f := start(t, broker.PulsarOptions{Config: map[string]string{"managedLedgerMaxEntriesPerLedger": "50", "managedLedgerMinLedgerRolloverTimeMinutes": "0"}})
+	d, c := f.store(t, "shop.orders")
+	d.Partitions, d.Snapshots, d.Retention = 1, true, plan.Retention{Duration: time.Minute}
+	f.applyStore(t, d, c)
+	const streams, each = 5, 100
+	local := layout.PulsarPartition(layout.PulsarSnapshots, 0)
+	topic := f.backend.topic(d.Name, local)
+	p, err := f.as(t, f.password(t, d.Principal.Name)).CreateProducer(pulsar.ProducerOptions{Topic: f.backend.fullName(d.Name, local), DisableBatching: true})
+	f.must(t, err)
+	defer p.Close()
+	for i := range streams * each {
+		_, err := p.Send(t.Context(), &pulsar.ProducerMessage{Key: fmt.Sprintf("order/%d", i%streams), Payload: fmt.Append(nil, i/streams)})
+		f.must(t, err)
+	}
+	f.must(t, f.backend.put(t.Context(), "test", topic+"/compaction", nil))
+	eventually(t, "the compaction", func() error {
+		var s struct{ Status string }
+		if err := f.backend.get(t.Context(), "test", topic+"/compaction", &s); err != nil || s.Status != "SUCCESS" {
+			return fmt.Errorf("%s, %w", s.Status, err)
+		}
+		return nil
+	})
+	eventually(t, "what was compacted to go", func() error {
+		f.must(t, f.backend.put(t.Context(), "test", topic+"/unload", nil))
+		if err := f.backend.post(t.Context(), "test", topic+"/trim", nil); err != nil {
+			return err
+		}
+		stats, _, err := f.backend.readLedger(t.Context(), "test", d.Name, local)
+		if stats.Entries > streams*each/2 {
+			err = errors.Join(err, fmt.Errorf("%d records are left", stats.Entries))
+		}
+		return err
+	})
+	r, err := f.as(t, f.password(t, d.Principal.Name)).CreateReader(pulsar.ReaderOptions{
+		Topic: f.backend.fullName(d.Name, local), StartMessageID: pulsar.EarliestMessageID(), ReadCompacted: true,
+	})
+	f.must(t, err)
+	defer r.Close()
+	got := map[string]string{}
+	for r.HasNext() {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		m, err := r.Next(ctx)
+		cancel()
+		f.must(t, err)
+		got[m.Key()] = string(m.Payload())
+	}
+	for i := range streams {
+		if key := fmt.Sprintf("order/%d", i); got[key] != fmt.Sprint(each-1) {
+			t.Errorf("snapshot of %s is %q, want the last, %d", key, got[key], each-1)
+		}
+	}
+}

@@ -16,7 +16,7 @@ func KafkaDeadLetters(store, subscription string) string { return store + "." + 
 // KafkaGroup is the consumer group of a subscription.
 func KafkaGroup(store, subscription string) string { return store + "." + subscription }
 
-// The genesis record is the same as on Pulsar.
+// KafkaGenesisType is [GenesisType]: the genesis record is the same as on Pulsar.
 const KafkaGenesisType = GenesisType
 
 // A KafkaGenesis is a [Genesis].

@@ -38,8 +38,8 @@ func (b *Backend) version(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
+	_ = resp.Body.Close()
 	return strings.Trim(strings.TrimSpace(string(text)), `"`), err
 }
 

@@ -156,6 +156,9 @@ func (b *Backend) claimStores(ctx context.Context, changes []backend.StoreChange
 // mark writes, for every resource that has not failed, what next says, and leaves out what the registry says already. Who
 // loses to somebody else fails with a conflict. The first write of a resource decides: it is its marker.
 func (b *Backend) mark(ctx context.Context, errs []error, next func(f *fold, i int) ([]write, error)) {
+	if !slices.Contains(errs, nil) {
+		return
+	}
 	deciding := map[string]int{} // The write of each marker.
 	keys := make([]string, len(errs))
 	won, err := b.registry.update(ctx, func(f *fold) (all []write) {

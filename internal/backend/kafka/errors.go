@@ -61,6 +61,15 @@ func answer(code int16, message *string) error {
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
+// A partError says which part of the cluster an error is about.
+type partError struct {
+	part  string
+	cause error
+}
+
+func (e *partError) Error() string { return e.part + ": " + e.cause.Error() }
+func (e *partError) Unwrap() error { return e.cause }
+
 // A dataError says what is wrong with what the cluster holds, in words that a user understands.
 type dataError struct{ error }
 
@@ -111,7 +120,11 @@ func (b *Backend) explain(err error) error {
 	if known, ok := errors.AsType[*kerr.Error](err); ok {
 		return answer(known.Code, nil)
 	}
-	return &reachError{servers: b.servers(), text: b.explainTransport(err), cause: err}
+	text := b.explainTransport(err)
+	if part, ok := errors.AsType[*partError](err); ok {
+		text = part.part + ": " + text
+	}
+	return &reachError{servers: b.servers(), text: text, cause: err}
 }
 
 // explainRefusal says what is refused to the provider's own user, if that is it.

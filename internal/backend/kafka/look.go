@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -108,20 +109,29 @@ func (b *Backend) configs(ctx context.Context, topics []string) (map[string]conf
 	if err != nil {
 		return nil, err
 	}
-	req := kmsg.NewPtrDescribeConfigsRequest()
-	for _, t := range topics {
-		r := kmsg.NewDescribeConfigsRequestResource()
-		r.ResourceType, r.ResourceName = kmsg.ConfigResourceTypeTopic, t
-		req.Resources = append(req.Resources, r)
-	}
-	r := kmsg.NewDescribeConfigsRequestResource()
-	r.ResourceType, r.ResourceName, r.ConfigNames = kmsg.ConfigResourceTypeBroker, strconv.Itoa(int(home)), limitNames()
-	req.Resources = append(req.Resources, r)
-	resp, err := req.RequestWith(ctx, b.cluster.anywhere())
-	if err != nil {
-		return nil, err
-	}
 	configs := make(map[string]config, len(topics))
+	for some := range slices.Chunk(topics, topicsPerRequest) {
+		req := kmsg.NewPtrDescribeConfigsRequest()
+		for _, t := range some {
+			r := kmsg.NewDescribeConfigsRequestResource()
+			r.ResourceType, r.ResourceName = kmsg.ConfigResourceTypeTopic, t
+			req.Resources = append(req.Resources, r)
+		}
+		r := kmsg.NewDescribeConfigsRequestResource()
+		r.ResourceType, r.ResourceName, r.ConfigNames = kmsg.ConfigResourceTypeBroker, strconv.Itoa(int(home)), limitNames()
+		req.Resources = append(req.Resources, r)
+		resp, err := req.RequestWith(ctx, b.cluster.anywhere())
+		if err != nil {
+			return nil, err
+		}
+		if err := b.readConfigs(resp, configs); err != nil {
+			return nil, err
+		}
+	}
+	return configs, nil
+}
+
+func (b *Backend) readConfigs(resp *kmsg.DescribeConfigsResponse, into map[string]config) error {
 	for _, r := range resp.Resources {
 		err := answer(r.ErrorCode, r.ErrorMessage)
 		if r.ResourceType == kmsg.ConfigResourceTypeBroker {
@@ -134,7 +144,7 @@ func (b *Backend) configs(ctx context.Context, topics []string) (map[string]conf
 		case errors.Is(err, kerr.UnknownTopicOrPartition), errors.Is(err, kerr.InvalidTopicException):
 			continue
 		case err != nil:
-			return nil, err
+			return err
 		}
 		c := make(config, len(r.Configs))
 		for _, v := range r.Configs {
@@ -142,7 +152,7 @@ func (b *Backend) configs(ctx context.Context, topics []string) (map[string]conf
 				c[v.Name] = configValue{value: *v.Value, own: v.Source == kmsg.ConfigSourceDynamicTopicConfig}
 			}
 		}
-		configs[r.ResourceName] = c
+		into[r.ResourceName] = c
 	}
-	return configs, nil
+	return nil
 }

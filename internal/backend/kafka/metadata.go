@@ -36,8 +36,21 @@ func (t topicView) replicas() int {
 	return slices.MinFunc(t.partitions, func(a, b partitionView) int { return a.replicas - b.replicas }).replicas
 }
 
+// topicsPerRequest is how many topics one request asks about at most, so that its answer comes in time.
+const topicsPerRequest = 4000
+
 // metadata returns those of the topics that exist, as the home sees them.
 func (c *cluster) metadata(ctx context.Context, names []string) (map[string]topicView, error) {
+	topics := make(map[string]topicView, len(names))
+	for some := range slices.Chunk(names, topicsPerRequest) {
+		if err := c.metadataOf(ctx, some, topics); err != nil {
+			return nil, err
+		}
+	}
+	return topics, nil
+}
+
+func (c *cluster) metadataOf(ctx context.Context, names []string, into map[string]topicView) error {
 	req := kmsg.NewPtrMetadataRequest()
 	req.Topics = []kmsg.MetadataRequestTopic{}
 	for _, n := range names {
@@ -47,10 +60,9 @@ func (c *cluster) metadata(ctx context.Context, names []string) (map[string]topi
 	}
 	resp, err := req.RequestWith(ctx, c.anywhere())
 	if err != nil {
-		return nil, err
+		return err
 	}
 	c.count(len(resp.Brokers))
-	topics := make(map[string]topicView, len(resp.Topics))
 	for _, t := range resp.Topics {
 		err := kerr.ErrorForCode(t.ErrorCode)
 		if t.Topic == nil || errors.Is(err, kerr.UnknownTopicOrPartition) || errors.Is(err, kerr.InvalidTopicException) {
@@ -73,9 +85,9 @@ func (c *cluster) metadata(ctx context.Context, names []string) (map[string]topi
 				v.partitions[p.Partition].leader = -1
 			}
 		}
-		topics[*t.Topic] = v
+		into[*t.Topic] = v
 	}
-	return topics, nil
+	return nil
 }
 
 // leaders returns who leads the places, of those that have a leader.

@@ -175,14 +175,17 @@ func (r *registry) write(ctx context.Context, writes []write) (won []bool, err e
 	return won, nil
 }
 
-// append produces one record batch, and returns the offset of its first record. It is not repeated if the answer is lost:
-// what was written may be there, and the next plan finds it.
+// append produces one record batch, and returns the offset of its first record. It is tried once more if the connection had
+// been closed: what was written may then be there twice, and the second does not count.
 func (r *registry) append(ctx context.Context, messages []message) (base int64, err error) {
 	for turn := 0; ; turn++ {
 		results, err := produce(ctx, r.c.at(r.leader), []batch{{place{r.topic, 0}, messages}})
+		if err != nil && turn == 0 && ctx.Err() == nil && kgo.IsRetryableBrokerErr(err) {
+			continue
+		}
 		if err != nil {
 			r.found = false
-			return 0, err
+			return 0, r.leaderError(err)
 		}
 		result := results[place{r.topic, 0}]
 		if !movedLeader(result.err) {
@@ -195,6 +198,14 @@ func (r *registry) append(ctx context.Context, messages []message) (base int64, 
 			return 0, err
 		}
 	}
+}
+
+// leaderError says which broker it is that does not answer, if there are others that might.
+func (r *registry) leaderError(err error) error {
+	if r.c.most() < 2 {
+		return err
+	}
+	return &partError{fmt.Sprintf("the broker that leads the registry topic %q", r.topic), err}
 }
 
 // catchUp reads everything that there is.
@@ -229,7 +240,7 @@ func (r *registry) readTo(ctx context.Context, end int64, see func(rec record, c
 			r.found = false
 		default:
 			r.found = false
-			return err
+			return r.leaderError(err)
 		}
 		if err := pause(ctx, turn); err != nil {
 			return fmt.Errorf("the registry topic %q cannot be read to its end (%w)", r.topic, err)

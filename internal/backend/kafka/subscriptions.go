@@ -168,7 +168,8 @@ func (r subscriptionReading) observe(id backend.SubscriptionID) (plan.ObservedSu
 	}
 	o.Partitions = k.partitions()
 	if k.store != nil {
-		o.StoreGone, o.StoreOwner = false, plan.Owner(k.store.Owner)
+		// What is missing of a store that is being deleted goes with it: it is not to be made again.
+		o.StoreGone, o.StoreOwner = k.store.Deletion != "", plan.Owner(k.store.Owner)
 	} else {
 		o.StoreHasLogs = r.hasLogs(events)
 	}

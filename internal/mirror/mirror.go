@@ -264,6 +264,9 @@ func (m *Mirror) run(ctx context.Context) {
 	}
 }
 
+// afterSilence is how long subscriptions may take to be read, if the broker has not answered for any store.
+const afterSilence = 200 * time.Millisecond
+
 // refresh reads everything once and notifies whom it concerns. Its error says why the broker did not answer at all.
 func (m *Mirror) refresh(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, m.o.Timeout)
@@ -271,15 +274,17 @@ func (m *Mirror) refresh(ctx context.Context) error {
 
 	m.stores.expire(time.Now().Add(-m.o.Idle))
 	m.subscriptions.expire(time.Now().Add(-m.o.Idle))
-	// Each is told of at once: while a broker hangs, the second read fails long after the first one, whose failure nobody
-	// would take for news any more.
 	stores := m.stores.keys()
 	results, changed := m.stores.load(ctx, stores)
-	tellAll(changed)
+	err := silence(results)
+	if err != nil { // It has had its time: what became of stores is told while it is news.
+		ctx, cancel = context.WithTimeout(ctx, afterSilence)
+		defer cancel()
+	}
 	subscriptions, more := m.subscriptions.load(ctx, m.subscriptions.keys())
-	tellAll(more)
 	m.o.Metrics.refreshed(len(changed) + len(more))
-	if err := cmp.Or(silence(results), silence(subscriptions)); err != nil {
+	tellAll(append(changed, more...))
+	if err := cmp.Or(err, silence(subscriptions)); err != nil {
 		return err
 	}
 	if b, ok := m.Backend.(backend.Maintainer); ok {

@@ -44,18 +44,21 @@ func newFake(n int) *fake {
 
 func name(i int) string { return fmt.Sprintf("store-%d", i) }
 
-func (f *fake) request(n int) {
+func (f *fake) request(ctx context.Context, n int) {
 	f.mu.Lock()
 	latency := f.latency
 	f.mu.Unlock()
-	time.Sleep(latency) // The bubble's clock: the broker's answer takes exactly this long.
+	select { // The bubble's clock: the broker's answer takes exactly this long.
+	case <-time.After(latency):
+	case <-ctx.Done():
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.requests++
 	f.largest = max(f.largest, n)
 }
 
-func (f *fake) ReadStores(_ context.Context, names []string) []backend.Result[plan.ObservedStore] {
+func (f *fake) ReadStores(ctx context.Context, names []string) []backend.Result[plan.ObservedStore] {
 	f.mu.Lock()
 	results := make([]backend.Result[plan.ObservedStore], len(names))
 	for i, n := range names {
@@ -65,17 +68,25 @@ func (f *fake) ReadStores(_ context.Context, names []string) []backend.Result[pl
 		}
 	}
 	f.mu.Unlock()
-	f.request(len(names)) // What it answers is what it had when it was asked.
+	f.request(ctx, len(names)) // What it answers is what it had when it was asked.
 	return results
 }
 
-func (f *fake) ReadSubscriptions(_ context.Context, ids []backend.SubscriptionID) []backend.Result[plan.ObservedSubscription] {
-	f.request(len(ids))
-	return make([]backend.Result[plan.ObservedSubscription], len(ids))
+func (f *fake) ReadSubscriptions(ctx context.Context, ids []backend.SubscriptionID) []backend.Result[plan.ObservedSubscription] {
+	f.request(ctx, len(ids))
+	results := make([]backend.Result[plan.ObservedSubscription], len(ids))
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range results {
+		if f.down {
+			results[i].Err = errDown
+		}
+	}
+	return results
 }
 
-func (f *fake) ApplyStores(_ context.Context, changes []backend.StoreChange) []error {
-	f.request(len(changes))
+func (f *fake) ApplyStores(ctx context.Context, changes []backend.StoreChange) []error {
+	f.request(ctx, len(changes))
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	errs := make([]error, len(changes))
@@ -272,25 +283,32 @@ func TestBrokerReturns(t *testing.T) {
 	})
 }
 
-// TestBrokerHangs: each read takes as long as a broker may that hangs. What the first one says is told before the second one.
+// TestBrokerHangs: who asks right after being told gets the answer at once, and need not wait for the broker once more.
 func TestBrokerHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(1)
 		m := open(t, f)
-		var told time.Time
-		if _, err := m.Store(t.Context(), name(0), &Watcher{Notify: func() { told = time.Now() }}); err != nil {
+		id := backend.SubscriptionID{Store: name(0), Name: "billing"}
+		told := make(chan struct{}, 9)
+		w := &Watcher{Notify: func() { told <- struct{}{} }}
+		if _, err := m.Store(t.Context(), name(0), w); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := m.Subscription(t.Context(), backend.SubscriptionID{Store: name(0), Name: "billing"}, nil); err != nil {
+		if _, err := m.Subscription(t.Context(), id, w); err != nil {
 			t.Fatal(err)
 		}
 		f.setDown(true)
-		f.setLatency(10 * time.Second)
+		f.setLatency(20 * time.Second)
 		began := time.Now()
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		if took := told.Sub(began); told.IsZero() || took > 22*time.Second {
-			t.Errorf("it is told after %s, want at most an interval and one read", took)
+		<-told
+		if _, err := m.Store(t.Context(), name(0), w); !errors.Is(err, errDown) {
+			t.Errorf("Store(...): %v, want %v", err, errDown)
+		}
+		if _, err := m.Subscription(t.Context(), id, w); !errors.Is(err, errDown) {
+			t.Errorf("Subscription(...): %v, want %v", err, errDown)
+		}
+		if took := time.Since(began); took > 32*time.Second {
+			t.Errorf("it is known after %s, want an interval and one read at most", took)
 		}
 	})
 }

@@ -27,7 +27,7 @@ type Backend interface { //nolint:interfacebloat // Two kinds of resource, each 
 	// The number of round trips does not depend on the number of stores.
 	ReadStores(ctx context.Context, names []string) []Result[plan.ObservedStore]
 
-	// ReadSubscriptions observes subscriptions, in the way of ReadStores.
+	// ReadSubscriptions observes subscriptions, in the way of ReadStores. A store whose deletion has begun is gone for them.
 	ReadSubscriptions(ctx context.Context, ids []SubscriptionID) []Result[plan.ObservedSubscription]
 
 	// ApplyStores makes changes that were planned. Each is idempotent, and made in the order of the plan, so that a

@@ -57,6 +57,7 @@ type Backend struct {
 	key     *signingKey // nil: no tokens are issued.
 	observe func(kind string, requests int)
 
+	exclusion  exclusion
 	entries    entryCache
 	ledgers    ledgerCache
 	configured configCache

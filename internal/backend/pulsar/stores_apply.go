@@ -37,6 +37,11 @@ type storeState struct {
 }
 
 func (b *Backend) applyStore(ctx context.Context, c backend.StoreChange) error {
+	release, err := b.exclusion.shared(ctx, c.Desired.Name)
+	if err != nil {
+		return err
+	}
+	defer release()
 	s, err := b.claimStore(ctx, c)
 	if err != nil {
 		return err

@@ -29,6 +29,11 @@ func (b *Backend) DeleteStores(ctx context.Context, deletions []backend.StoreDel
 
 func (b *Backend) deleteStore(ctx context.Context, d backend.StoreDeletion) error {
 	const kind = "DeleteStores"
+	release, err := b.exclusion.alone(ctx, d.Name)
+	if err != nil {
+		return err
+	}
+	defer release()
 	n, err := b.readNamespace(ctx, kind, d.Name)
 	if err != nil || n == nil {
 		return err

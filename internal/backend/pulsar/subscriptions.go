@@ -77,6 +77,9 @@ func (b *Backend) observeSubscription(ctx context.Context, id backend.Subscripti
 		return o, nil
 	}
 	o.StoreGone, o.StoreHasLogs = !r.marker.marked(), !r.marker.marked() && len(r.logs) > 0
+	if r.marker.claim.Deleting { // What is missing goes with the store: it is not to be made again.
+		o.StoreGone = true
+	}
 	o.StoreOwner, o.Partitions = r.marker.claim.owner(), r.marker.claim.Partitions
 	if !valid(id) {
 		return o, nil

@@ -38,6 +38,11 @@ type subscriptionState struct {
 }
 
 func (b *Backend) applySubscription(ctx context.Context, c backend.SubscriptionChange) error {
+	release, err := b.exclusion.shared(ctx, c.Desired.Store)
+	if err != nil {
+		return err
+	}
+	defer release()
 	s, err := b.claimSubscription(ctx, c)
 	if err != nil {
 		return err
@@ -68,6 +73,9 @@ func (b *Backend) claimSubscription(ctx context.Context, c backend.SubscriptionC
 	}
 	if s.namespace == nil {
 		return s, dataError{fmt.Errorf("its store %q does not exist any more: create its EventStore", d.Store)}
+	}
+	if store, err := decodeStore(s.namespace.Properties); err != nil || store.claim.Deleting {
+		return s, first(err, dataError{fmt.Errorf("its store %q is being deleted", d.Store)})
 	}
 	if s.marker, err = decodeSubscription(s.namespace.Properties, d.Name); err != nil {
 		return s, err

@@ -28,6 +28,11 @@ func (b *Backend) DeleteSubscriptions(ctx context.Context, deletions []backend.S
 
 func (b *Backend) deleteSubscription(ctx context.Context, d backend.SubscriptionDeletion) error {
 	const kind = "DeleteSubscriptions"
+	release, err := b.exclusion.shared(ctx, d.ID.Store)
+	if err != nil {
+		return err
+	}
+	defer release()
 	n, err := b.readNamespace(ctx, kind, d.ID.Store)
 	if err != nil || n == nil {
 		return err

@@ -125,7 +125,8 @@ func observeSubscription(id backend.SubscriptionID, users *userReading, r subscr
 	if err != nil {
 		return o, fmt.Errorf("its store %q: %w", id.Store, err)
 	}
-	o.StoreGone, o.StoreOwner, o.Partitions = !store.Marked, store.Owner, store.Partitions
+	// What is missing of a store that is being deleted goes with it: it is not to be made again.
+	o.StoreGone, o.StoreOwner, o.Partitions = !store.Marked || fields[fieldDeletion] != "", store.Owner, store.Partitions
 	if r.marker == nil {
 		return o, nil
 	}

@@ -40,7 +40,7 @@ type broker interface {
 
 // brokers returns what stands behind each class.
 func brokers() map[string]broker {
-	return map[string]broker{"fast": redisBroker{}, "isolated": pulsarBroker{}}
+	return map[string]broker{"fast": redisBroker{}, "durable": kafkaBroker{}, "isolated": pulsarBroker{}}
 }
 
 // TestPath goes the whole path on every backend in both flavours: a claim with cluster-scoped kinds, and a namespaced

@@ -61,7 +61,7 @@ func run(m *testing.M) (code int, err error) {
 		return 0, fmt.Errorf("cannot build the order service: %w\n%s", err, out)
 	}
 	// Nothing is activated but what our Configuration activates.
-	world.Stack, err = stack.Start(ctx, stack.Options{Dir: filepath.Join(dir, "state"), Activation: "", Brokers: []string{stack.Redis, stack.Pulsar}, ProviderArgs: []string{"--drift-interval=2s"}})
+	world.Stack, err = stack.Start(ctx, stack.Options{Dir: filepath.Join(dir, "state"), Activation: "", Brokers: []string{stack.Redis, stack.Kafka, stack.Pulsar}, ProviderArgs: []string{"--drift-interval=2s"}})
 	if err != nil {
 		return 0, err
 	}
@@ -100,7 +100,30 @@ func namespace(t *testing.T) string {
 	if err := world.kube.Create(t.Context(), ns); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			explain(t, ns.GetName())
+		}
+	})
 	return ns.GetName()
+}
+
+// explain logs what became of the resources of a namespace.
+func explain(t *testing.T, namespace string) {
+	t.Helper()
+	for _, kind := range managedKinds {
+		l := &unstructured.UnstructuredList{}
+		l.SetGroupVersionKind(kind)
+		if err := world.kube.List(context.WithoutCancel(t.Context()), l); err != nil {
+			t.Log(err)
+			continue
+		}
+		for _, u := range l.Items {
+			if u.GetNamespace() == namespace || u.GetLabels()["crossplane.io/claim-namespace"] == namespace {
+				t.Logf("%s %s, deleted %v, finalizers %v: %v", kind.Kind, u.GetName(), u.GetDeletionTimestamp(), u.GetFinalizers(), u.Object["status"])
+			}
+		}
+	}
 }
 
 // example reads an example and moves it into the namespace.
@@ -176,6 +199,9 @@ func gone(t *testing.T, o client.Object) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("%T %s is gone", o, o.GetName()), func(ctx context.Context) (bool, string) {
 		err := world.kube.Get(ctx, client.ObjectKeyFromObject(o), o)
+		if u, ok := o.(*unstructured.Unstructured); ok && err == nil {
+			return false, fmt.Sprint(u.Object["status"])
+		}
 		return kerrors.IsNotFound(err), fmt.Sprint(err)
 	})
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // javaStartTimeout is how long a broker that runs on Java may take until it answers, when ctx has no deadline of its own. A
-// machine that does nothing else takes a twentieth of it, as long as there are no thousands of partitions.
+// machine that does nothing else takes a fiftieth of it, as long as there are no thousands of partitions.
 const javaStartTimeout = 4 * time.Minute
 
 // javaGrace is how long such a broker may take to stop before it is killed: longer than its own shutdown takes with

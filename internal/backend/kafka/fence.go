@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
+	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
 )
 
 // FenceStores takes the right to write from everybody but super users. Kafka checks every request, so connections need not
@@ -185,6 +188,50 @@ func (b *Backend) awaitRecords(ctx context.Context, fences []fenced, errs []erro
 		}
 		if err := pause(ctx, turn); err != nil {
 			failFences(fences, errs, fmt.Errorf("records that were taken are not on all replicas yet: %w", b.explain(err)))
+			return
+		}
+	}
+}
+
+// bar keeps the users of stores that lost their topic from writing to the new one before its first records are there. Those
+// that are not known to have any rights need not be kept from anything. If the provider is cut off before it lets them in
+// again, their rights are not what they should be, which the next plan repairs.
+func (b *Backend) bar(ctx context.Context, changes []backend.StoreChange, errs []error) (barred []aclChange) {
+	for i, c := range changes {
+		if u := c.Observed.Principal.Name; errs[i] == nil && u != "" && has(c.Changes, plan.FieldEvents) {
+			e := fence(layout.KafkaEvents(c.Desired.Name))
+			e.principal = principal(u)
+			barred = append(barred, aclChange{e, i})
+		}
+	}
+	b.addRights(ctx, barred, errs)
+	b.awaitEntries(ctx, barred, true, errs)
+	return barred
+}
+
+// awaitEntries waits until the home shows that entries are there, or gone.
+func (b *Backend) awaitEntries(ctx context.Context, entries []aclChange, there bool, errs []error) {
+	entries = slices.Clone(entries)
+	for turn := 0; ; turn++ {
+		entries = slices.DeleteFunc(entries, func(e aclChange) bool { return errs[e.at] != nil })
+		if len(entries) == 0 {
+			return
+		}
+		var of interest
+		for _, e := range entries {
+			of.users = append(of.users, strings.TrimPrefix(e.principal, principal("")))
+		}
+		a, err := b.access(ctx, of)
+		if err == nil {
+			if entries = slices.DeleteFunc(entries, func(e aclChange) bool { return a.rights.has(e.acl) == there }); len(entries) == 0 {
+				return
+			}
+			err = pause(ctx, turn)
+		}
+		if err != nil {
+			for _, e := range entries {
+				errs[e.at] = first(errs[e.at], fmt.Errorf("cannot see that rights were changed: %w", b.explain(err)))
+			}
 			return
 		}
 	}

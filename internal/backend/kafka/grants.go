@@ -29,12 +29,12 @@ type grantChange struct {
 	renew    bool              // The password is to be set.
 	list     []layout.KafkaACL // The rights.
 	topic    string            // That may be fenced; empty: none.
-	desired  plan.Principal    // What is to be seen in the end.
+	seen     *access           // What was there when it began.
 }
 
 // newGrant completes a change.
 func newGrant(c grantChange, desired, observed plan.Principal, password string) (grantChange, error) {
-	c.user, c.desired = desired.Name, desired
+	c.user = desired.Name
 	if c.user == c.managed {
 		if password == "" {
 			return c, fmt.Errorf("cannot set user %q: there is no password for it", c.managed)
@@ -114,8 +114,9 @@ func (c grantChange) done(a *access) bool {
 	return ok && len(credentials) == 1 && n == iterations(c.managed, c.password)
 }
 
-// applyGrants makes the changes: users, then rights. See awaitGrants.
-func (b *Backend) applyGrants(ctx context.Context, changes []grantChange, errs []error) []grantChange {
+// applyUsers gives users their passwords, or takes them. It returns what is left to do: the rights, without which nobody can
+// do anything. See applyRights.
+func (b *Backend) applyUsers(ctx context.Context, changes []grantChange, errs []error) []grantChange {
 	if len(changes) == 0 {
 		return nil
 	}
@@ -134,11 +135,11 @@ func (b *Backend) applyGrants(ctx context.Context, changes []grantChange, errs [
 			}
 			continue
 		}
+		c.seen = a
 		possible = append(possible, c)
 	}
 	b.setPasswords(ctx, possible, a, errs)
 	b.dropPasswords(ctx, possible, a, errs)
-	b.changeRights(ctx, possible, a, errs)
 	return possible
 }
 
@@ -224,14 +225,14 @@ type aclChange struct {
 	at int
 }
 
-// changeRights adds and removes entries. Those that are too many go first: they may be more than the user is to have.
-func (b *Backend) changeRights(ctx context.Context, changes []grantChange, a *access, errs []error) {
+// applyRights adds and removes entries. Those that are too many go first: they may be more than the user is to have.
+func (b *Backend) applyRights(ctx context.Context, changes []grantChange, errs []error) {
 	var add, remove []aclChange
 	for _, c := range changes {
 		if errs[c.at] != nil {
 			continue
 		}
-		more, less := c.differs(a)
+		more, less := c.differs(c.seen)
 		for _, e := range more {
 			add = append(add, aclChange{e, c.at})
 		}
@@ -301,7 +302,7 @@ func (b *Backend) removeRights(ctx context.Context, remove []aclChange, errs []e
 	}
 }
 
-// awaitGrants waits until the home shows what applyGrants has changed. The controllers' log is in order, and rights were
+// awaitGrants waits until the home shows what applyUsers and applyRights have changed. The controllers' log is in order, and rights were
 // changed last: whoever sees them sees everything that was changed before.
 func (b *Backend) awaitGrants(ctx context.Context, changes []grantChange, errs []error) {
 	for turn := 0; ; turn++ {

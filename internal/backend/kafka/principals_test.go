@@ -147,7 +147,7 @@ func TestLimitedAdministrator(t *testing.T) {
 	grants := []grantChange{{managed: user, user: user, password: "p", renew: true, list: []layout.KafkaACL{
 		{Type: "TOPIC", Name: "*", Operation: "ALL"}, {Type: "GROUP", Name: "*", Operation: "ALL"},
 	}}}
-	f.backend.awaitGrants(t.Context(), f.backend.applyGrants(t.Context(), grants, errs), errs)
+	f.backend.grant(t, grants, errs)
 	if errs[0] != nil {
 		t.Fatal(errs[0])
 	}
@@ -185,9 +185,58 @@ func TestLimitedAdministrator(t *testing.T) {
 
 	grants[0].list = nil // Now it may do nothing at all.
 	errs = make([]error, 1)
-	super.awaitGrants(t.Context(), super.applyGrants(t.Context(), grants, errs), errs)
+	super.grant(t, grants, errs)
 	if err := f.backend.ReadStores(t.Context(), []string{"orders"})[0].Err; !errors.Is(err, backend.ErrUnauthorized) {
 		t.Errorf("reading without any right: %v, want ErrUnauthorized", err)
+	}
+}
+
+func (b *Backend) grant(t *testing.T, grants []grantChange, errs []error) {
+	t.Helper()
+	grants = b.applyUsers(t.Context(), grants, errs)
+	b.applyRights(t.Context(), grants, errs)
+	b.awaitGrants(t.Context(), grants, errs)
+}
+
+// TestNobodyIsFirst has a user write as fast as it can to a topic that is deleted out of band and made again: the first record
+// of every partition is the genesis all the same.
+func TestNobodyIsFirst(t *testing.T) {
+	f := start(t)
+	d, c := f.store("first.come")
+	d.Partitions = 1
+	f.applyStore(t, d, c)
+	cl := f.as(t, d.Principal.Name, passwordOf(d.Name))
+	ctx, cancel := context.WithCancel(t.Context())
+	written := make(chan int)
+	go func() {
+		n := 0
+		for ctx.Err() == nil {
+			p := place{layout.KafkaEvents(d.Name), 0}
+			results, err := produce(ctx, cl, []batch{{p, []message{event(n)}}})
+			if first(err, results[p].err) == nil {
+				n++
+			}
+		}
+		written <- n
+	}()
+	for range 3 {
+		f.deleteTopic(t, layout.KafkaEvents(d.Name))
+		change, p := f.change(t, d, c)
+		if len(p.Refusals) > 0 {
+			t.Fatalf("plan: %+v", p)
+		}
+		if err := f.backend.ApplyStores(t.Context(), []backend.StoreChange{change})[0]; err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the user to write", func() bool { return f.readStore(t, d.Name).Records() > 0 })
+		r := f.fetch(t, place{layout.KafkaEvents(d.Name), 0}, 0)
+		if len(r) == 0 || len(r[0].Headers) == 0 || string(r[0].Headers[0].Value) != layout.KafkaGenesisType {
+			t.Fatalf("the first record: %+v", r[0])
+		}
+	}
+	cancel()
+	if <-written == 0 {
+		t.Error("nothing was written")
 	}
 }
 

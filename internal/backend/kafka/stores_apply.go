@@ -12,11 +12,11 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
 )
 
-// ApplyStores makes planned changes, step by step for all stores at once: markers, topics and their settings, users and
-// rights, the first records. A store whose step fails takes no further one.
+// ApplyStores makes planned changes, step by step for all stores at once: markers, topics and their settings, users, the
+// first records, rights. A store whose step fails takes no further one.
 //
-// The controllers carry out one after the other what they are asked, so the brokers bring the partitions up while users
-// are made; only then is waited for everything.
+// The brokers bring partitions up while users are made, who cannot do anything yet. Rights come last: nobody can write before
+// every partition has its first record. Of a store that has users already, and lost its topic, they are barred meanwhile.
 func (b *Backend) ApplyStores(ctx context.Context, changes []backend.StoreChange) []error {
 	errs := make([]error, len(changes))
 	for i, c := range changes {
@@ -24,14 +24,18 @@ func (b *Backend) ApplyStores(ctx context.Context, changes []backend.StoreChange
 	}
 	b.shared.wrote()
 	before := b.claimStores(ctx, changes, errs)
+	barred := b.bar(ctx, changes, errs)
 	created, configured := b.applyTopics(ctx, changes, errs)
 	quotas := quotaChanges(changes, errs)
 	b.setQuotas(ctx, quotas, errs)
-	grants := b.applyGrants(ctx, storeGrants(changes, before, errs), errs)
+	grants := b.applyUsers(ctx, storeGrants(changes, before, errs), errs)
 	b.begin(ctx, beginnings(changes, created, errs), errs)
+	b.applyRights(ctx, grants, errs)
+	b.removeRights(ctx, barred, errs)
 	b.awaitConfigs(ctx, configured, errs)
 	b.awaitQuotas(ctx, quotas, errs)
 	b.awaitGrants(ctx, grants, errs)
+	b.awaitEntries(ctx, barred, false, errs)
 	b.shared.wrote()
 	for i, err := range errs {
 		if err != nil {

@@ -117,8 +117,11 @@ func (b *Backend) revoke(ctx context.Context, all []doomed, errs []error) {
 		}
 	}
 	b.setQuotas(ctx, quotas, errs)
+	for i := range grants {
+		grants[i].seen = a
+	}
 	b.dropPasswords(ctx, grants, a, errs)
-	b.changeRights(ctx, grants, a, errs)
+	b.applyRights(ctx, grants, errs)
 	b.awaitGrants(ctx, grants, errs)
 }
 

@@ -47,10 +47,6 @@ func StartRedisCluster(ctx context.Context, o RedisGroupOptions) (_ *RedisCluste
 
 // startNode starts a server that is no part of the cluster yet.
 func (c *RedisCluster) startNode(ctx context.Context) (*Redis, error) {
-	down := c.opts.DownAfter
-	if down == 0 {
-		down = time.Second
-	}
 	bus := 0
 	node, err := startMember(ctx, c.opts, len(c.Nodes), c.Nodes, func() (map[string]string, error) {
 		ports, err := process.FreePorts(1)
@@ -60,7 +56,7 @@ func (c *RedisCluster) startNode(ctx context.Context) (*Redis, error) {
 		bus = ports[0]
 		config := map[string]string{
 			"cluster-enabled": "yes", "cluster-config-file": "nodes.conf", "cluster-port": fmt.Sprint(bus),
-			"cluster-node-timeout": fmt.Sprint(down.Milliseconds()), "cluster-announce-ip": "127.0.0.1",
+			"cluster-node-timeout": fmt.Sprint(c.opts.downAfter().Milliseconds()), "cluster-announce-ip": "127.0.0.1",
 			// A cluster of which one master is down serves the slots of the others.
 			"cluster-require-full-coverage": "no",
 		}
@@ -83,9 +79,6 @@ func (c *RedisCluster) form(ctx context.Context) error {
 	const slots = 16384
 	for i, node := range c.Nodes {
 		commands := []string{fmt.Sprintf("CLUSTER SET-CONFIG-EPOCH %d", i+1)}
-		if i > 0 {
-			commands = append(commands, fmt.Sprintf("CLUSTER MEET 127.0.0.1 %d %d", c.Nodes[0].replicationPort(), c.buses[0]))
-		}
 		if i < clusterMasters {
 			commands = append(commands, fmt.Sprintf("CLUSTER ADDSLOTSRANGE %d %d", i*slots/clusterMasters, (i+1)*slots/clusterMasters-1))
 		}
@@ -95,12 +88,49 @@ func (c *RedisCluster) form(ctx context.Context) error {
 			}
 		}
 	}
+	if err := c.meet(ctx); err != nil {
+		return err
+	}
 	for i := range clusterMasters {
 		if err := c.replicate(ctx, c.Nodes[clusterMasters+i], c.Nodes[i]); err != nil {
 			return err
 		}
 	}
 	return c.WaitReady(ctx)
+}
+
+// meet has all servers know each other. A server that does not answer at once is forgotten, and has to be met again.
+func (c *RedisCluster) meet(ctx context.Context) error {
+	for i, node := range c.Nodes {
+		var met time.Time
+		err := node.proc.WaitReady(ctx, func(ctx context.Context) error {
+			if i > 0 && time.Since(met) > c.opts.downAfter() {
+				met = time.Now()
+				if _, err := node.say(ctx, fmt.Sprintf("CLUSTER MEET 127.0.0.1 %d %d", c.Nodes[0].replicationPort(), c.buses[0])); err != nil {
+					return err
+				}
+			}
+			nodes, err := node.say(ctx, "CLUSTER NODES")
+			if known := connected(nodes); err == nil && known <= i {
+				err = fmt.Errorf("it knows %d servers", known)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// connected counts the servers that one knows and has shaken hands with, by its answer to CLUSTER NODES.
+func connected(nodes string) (n int) {
+	for line := range strings.Lines(nodes) {
+		if f := strings.Fields(line); len(f) >= 8 && f[7] == "connected" && !strings.Contains(f[2], "handshake") {
+			n++
+		}
+	}
+	return n
 }
 
 // replicate makes one server follow another, once it has heard of it.
@@ -150,11 +180,11 @@ func (c *RedisCluster) AddNode(ctx context.Context) (*Redis, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := node.say(ctx, fmt.Sprintf("CLUSTER MEET 127.0.0.1 %d %d", c.Nodes[0].replicationPort(), c.buses[0])); err != nil {
-		return nil, err
-	}
 	ctx, cancel := context.WithTimeoutCause(ctx, groupTimeout, fmt.Errorf("the new server is not known after %s", groupTimeout))
 	defer cancel()
+	if err := c.meet(ctx); err != nil {
+		return nil, err
+	}
 	id, err := node.say(ctx, "CLUSTER MYID")
 	if err != nil {
 		return nil, err

@@ -29,7 +29,8 @@ type RedisGroupOptions struct {
 	// Dir holds a folder for each server.
 	Dir string
 
-	// DownAfter is how long a server must be silent until the others take it to be down. Default: 1s.
+	// DownAfter is how long a server must be silent until the others take it to be down. Default: 3s, which a busy machine
+	// may need.
 	DownAfter time.Duration
 
 	// SentinelPassword makes the Sentinels want the administrator's name and password too. Default: they want none.
@@ -39,6 +40,13 @@ type RedisGroupOptions struct {
 	// speak it among themselves, and tell clients of nothing else.
 	TLS, AppendOnly, ACLFile bool
 	Config                   map[string]string
+}
+
+func (o RedisGroupOptions) downAfter() time.Duration {
+	if o.DownAfter > 0 {
+		return o.DownAfter
+	}
+	return 3 * time.Second
 }
 
 // RedisSentinel is a master with two replicas, which three Sentinels watch. The administrator has the same password
@@ -202,10 +210,7 @@ func startSentinel(ctx context.Context, o RedisGroupOptions, i int, master *Redi
 }
 
 func (s *Sentinel) config(o RedisGroupOptions, dir string, ports []int, master *Redis) string {
-	down := o.DownAfter
-	if down == 0 {
-		down = time.Second
-	}
+	down := o.downAfter()
 	lines := []string{
 		"bind 127.0.0.1", fmt.Sprintf("port %d", ports[0]), "dir " + dir,
 		fmt.Sprintf("sentinel monitor %s 127.0.0.1 %d %d", RedisMasterName, master.replicationPort(), sentinelQuorum),

@@ -115,6 +115,40 @@ func TestRegistryDamaged(t *testing.T) {
 	}
 }
 
+// TestDeletionHasBegun has a store whose deletion was interrupted: nothing is put back, nobody can claim it, and the resource
+// that it belongs to finishes.
+func TestDeletionHasBegun(t *testing.T) {
+	f := start(t)
+	d, c := f.store("begun.orders")
+	f.applyStore(t, d, c)
+	s, sc := f.subscription(d.Name, "reader")
+	f.applySubscription(t, s, sc)
+	late, _ := f.changeSubscription(t, s, sc)
+	late.Changes = []plan.Change{{Field: plan.FieldGroup, Partition: 1}}
+	f.editStore(t, d.Name, func(m map[string]any) { m["deletion"] = deleting })
+	if o := f.readSubscription(t, d.Name, "reader"); !o.StoreGone || o.StoreHasLogs || !o.Exists() {
+		t.Errorf("the subscription: %+v", o)
+	}
+	errs := f.backend.ApplySubscriptions(t.Context(), []backend.SubscriptionChange{late})
+	for _, edit := range []func(o *plan.Owner){func(o *plan.Owner) { o.UID = "another" }, func(o *plan.Owner) { o.Name = "another" }} {
+		change, _ := f.change(t, d, c)
+		edit(&change.Desired.Owner)
+		change.Changes = []plan.Change{{Field: plan.FieldOwner}}
+		errs = append(errs, f.backend.ApplyStores(t.Context(), []backend.StoreChange{change})...)
+	}
+	for i, err := range errs {
+		if !errors.Is(err, backend.ErrConflict) {
+			t.Errorf("change %d of what is being deleted: %v, want ErrConflict", i, err)
+		}
+	}
+	if err := f.backend.DeleteStores(t.Context(), stores(d.Name))[0]; err != nil {
+		t.Error(err)
+	}
+	if f.readStore(t, d.Name).Exists() {
+		t.Error("the store exists")
+	}
+}
+
 // TestRegistryMadeAnew deletes the registry topic: the provider knows no owner any more, and takes none for granted.
 func TestRegistryMadeAnew(t *testing.T) {
 	f := start(t)

@@ -87,6 +87,9 @@ func (b *Backend) claimSubscriptions(ctx context.Context, changes []backend.Subs
 		if len(c.Changes) == 0 {
 			return nil, nil
 		}
+		if store, err := f.storeMarker(d.Store); err == nil && store != nil && store.Deletion != "" {
+			return nil, deletionError{"the deletion of its store has begun"}
+		}
 		m, err := f.subscriptionMarker(d.Store, d.Name)
 		if err != nil {
 			return nil, err

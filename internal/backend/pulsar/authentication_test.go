@@ -69,7 +69,7 @@ func TestSharedSecret(t *testing.T) {
 	t.Run("TenantAdministrator", func(t *testing.T) {
 		const role = "shop-operator"
 		f.must(t, f.backend.ensureTenant(t.Context()))
-		f.must(t, f.backend.post(t.Context(), "test", "tenants/"+tenant, map[string]any{"adminRoles": []string{role}, "allowedClusters": []string{"standalone"}}))
+		f.must(t, f.backend.post(t.Context(), "test", "tenants/"+f.tenant, map[string]any{"adminRoles": []string{role}, "allowedClusters": []string{"standalone"}}))
 		c := f.config()
 		c.Token, c.CreateTenant = f.password(t, role), false
 		works(t, f, f.connect(t, c))
@@ -79,6 +79,7 @@ func TestSharedSecret(t *testing.T) {
 
 // testRefused proves that whoever is refused is told why, in one sentence that names no secret.
 func testRefused(t *testing.T, f *fixture) {
+	f.must(t, f.backend.ensureTenant(t.Context()))
 	for name, tc := range map[string]struct {
 		reason       string
 		edit         func(c *connect.Pulsar)

@@ -3,7 +3,11 @@ package pulsar
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"reflect"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,12 +20,29 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
 )
 
-const tenant = "shop"
+// shared is a broker for all tests that need no options: each has a tenant of its own.
+var shared struct {
+	once   sync.Once
+	dir    string
+	broker *broker.Pulsar
+	err    error
+	tests  atomic.Int64
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if shared.broker != nil {
+		_ = shared.broker.Stop()
+	}
+	_ = os.RemoveAll(shared.dir)
+	os.Exit(code)
+}
 
 // A fixture is a real broker, a backend that administers it, and a client of its administrator.
 type fixture struct {
 	*broker.Pulsar
 
+	tenant   string
 	backend  *Backend
 	client   pulsar.Client
 	requests *counter
@@ -56,18 +77,13 @@ func (c *counter) take() (n int) {
 	return n
 }
 
+// start returns a fixture with a broker of its own, or, without options, with the one that tests share.
 func start(t testing.TB, o broker.PulsarOptions) *fixture {
 	t.Helper()
-	if o.Dir == "" {
-		o.Dir = t.TempDir()
-	}
-	p, err := broker.StartPulsar(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = p.Stop() })
-	f := &fixture{Pulsar: p, requests: &counter{}, clients: map[string]pulsar.Client{}}
+	f := &fixture{Pulsar: running(t, o), requests: &counter{}, clients: map[string]pulsar.Client{}}
+	f.tenant = fmt.Sprintf("tenant-%d", shared.tests.Add(1))
 	f.backend = f.connect(t, f.config())
+	var err error
 	if f.client, err = f.config().Client(); err != nil {
 		t.Fatal(err)
 	}
@@ -75,10 +91,32 @@ func start(t testing.TB, o broker.PulsarOptions) *fixture {
 	return f
 }
 
+func running(t testing.TB, o broker.PulsarOptions) *broker.Pulsar {
+	t.Helper()
+	if !reflect.DeepEqual(o, broker.PulsarOptions{}) {
+		o.Dir = t.TempDir()
+		p, err := broker.StartPulsar(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = p.Stop() })
+		return p
+	}
+	shared.once.Do(func() {
+		if shared.dir, shared.err = os.MkdirTemp("", "pulsar-test-"); shared.err == nil {
+			shared.broker, shared.err = broker.StartPulsar(context.Background(), broker.PulsarOptions{Dir: shared.dir, Heap: "384m"})
+		}
+	})
+	if shared.err != nil {
+		t.Fatal(shared.err)
+	}
+	return shared.broker
+}
+
 func (f *fixture) config() connect.Pulsar {
 	return connect.Pulsar{
 		ServiceURL: f.ServiceURL, AdminURL: f.AdminURL, Token: f.AdminToken, SigningKey: f.SecretKey,
-		Tenant: tenant, CreateTenant: true,
+		Tenant: f.tenant, CreateTenant: true,
 	}
 }
 

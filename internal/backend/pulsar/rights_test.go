@@ -143,7 +143,7 @@ func (a application) forbidden(t *testing.T, store, subscription string) []backe
 		{"UnsubscribeAll", http.MethodPost, ns + "/unsubscribe/reader", ""},
 		{"DeleteNamespace", http.MethodDelete, ns + "?force=true", ""},
 		{"CreateNamespace", http.MethodPut, a.backend.namespace("mine"), "{}"},
-		{"ListNamespaces", http.MethodGet, "namespaces/" + tenant, ""},
+		{"ListNamespaces", http.MethodGet, "namespaces/" + a.tenant, ""},
 		{"ListTenants", http.MethodGet, "tenants", ""},
 		{"ReadConfiguration", http.MethodGet, "brokers/configuration/runtime", ""},
 		{"OthersSkip", http.MethodPost, p0 + "/subscription/" + subscription + "/skip_all", ""},

@@ -18,7 +18,7 @@ func scaled() int {
 	if n, err := strconv.Atoi(os.Getenv("PULSAR_STORES")); err == nil {
 		return n
 	}
-	return 20
+	return 10
 }
 
 // TestRequests proves what the capabilities page says observing costs.
@@ -108,7 +108,7 @@ func TestRequests(t *testing.T) {
 	}
 	measure(fmt.Sprintf("delete %d stores", count), count*12, func() { none(f.backend.DeleteStores(t.Context(), deletions)) })
 	var left []string
-	f.must(t, f.backend.get(t.Context(), "test", "namespaces/"+tenant, &left))
+	f.must(t, f.backend.get(t.Context(), "test", "namespaces/"+f.tenant, &left))
 	if len(left) != 10 {
 		t.Errorf("namespaces that are left: %v, want the 10 that were not deleted", left)
 	}

@@ -187,7 +187,7 @@ func TestFields(t *testing.T) {
 
 func TestStoreSettingsRefuses(t *testing.T) {
 	b := &Backend{}
-	b.config.Tenant = tenant
+	b.config.Tenant = "shop"
 	for name, tc := range map[string]struct {
 		reason string
 		edit   func(d *plan.DesiredStore)
@@ -265,7 +265,7 @@ func TestDefaultsThatLoseEvents(t *testing.T) {
 	f.applySubscription(t, s, sc)
 	f.append(t, d.Name, 0, 20)
 	// A topic that nothing protects shows that the brokers have looked.
-	f.must(t, f.backend.put(t.Context(), "test", "namespaces/"+tenant+"/unprotected", map[string]any{}))
+	f.must(t, f.backend.put(t.Context(), "test", "namespaces/"+f.tenant+"/unprotected", map[string]any{}))
 	f.must(t, f.backend.createPartitioned(t.Context(), "test", "unprotected", "probe", 1, nil))
 	f.must(t, produceTo(t.Context(), f.client, f.backend.fullName("unprotected", layout.PulsarPartition("probe", 0)), 1))
 	eventually(t, "the brokers to delete what is inactive", func() error {

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -38,7 +39,7 @@ func main() {
 	flag.Parse()
 	quiet()
 
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, *dir, stack.ParseBrokers(*backends), o); err != nil {
 		fmt.Fprintln(os.Stderr, "soak:", err)

@@ -56,7 +56,7 @@ const (
 	// kafkaDialTimeout is for one connection, and kafkaAnswerTimeout for one answer: a broker that hangs is found out, and
 	// its connection given up, well before the caller's patience ends.
 	kafkaDialTimeout   = 5 * time.Second
-	kafkaAnswerTimeout = 6 * time.Second
+	kafkaAnswerTimeout = 8 * time.Second
 )
 
 // Options returns the options of a client that connects when it is first used, and reconnects by itself. aws may be nil

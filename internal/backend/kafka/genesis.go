@@ -34,14 +34,18 @@ func (g genesis) message() message {
 // that a topic was created long before anybody can write to it. A partition that has its genesis has a leader that works.
 func (b *Backend) begin(ctx context.Context, wanted map[place]genesis, errs []error) {
 	grown := false
+	var topics map[string]topicView
 	for turn := 0; ; turn++ {
 		maps.DeleteFunc(wanted, func(_ place, g genesis) bool { return errs[g.at] != nil })
 		if len(wanted) == 0 {
 			return
 		}
 		places := slices.SortedFunc(maps.Keys(wanted), comparePlaces)
-		names, _ := topicsOf(places)
-		topics, err := b.cluster.metadata(ctx, names)
+		var err error
+		if len(leaders(topics, places)) < len(places) || turn%5 == 0 { // Leaders that were known are not up at once, and seldom move.
+			names, _ := topicsOf(places)
+			topics, err = b.cluster.metadata(ctx, names)
+		}
 		if err == nil && !grown {
 			grown, err = true, b.growTopics(ctx, tooSmall(topics, wanted))
 		}

@@ -244,9 +244,14 @@ func (b *Backend) applyRights(ctx context.Context, changes []grantChange, errs [
 	b.addRights(ctx, add, errs)
 }
 
-// filtersPerRequest is how many filters one request to remove rights has at most. The controllers hold every filter against
-// every entry of the cluster.
-const filtersPerRequest = 200
+const (
+	// entriesPerRequest is how many entries one request adds at most, so that it is answered in time.
+	entriesPerRequest = 2000
+
+	// filtersPerRequest is how many filters one request to remove entries has at most. The controllers hold every filter
+	// against every entry of the cluster.
+	filtersPerRequest = 200
+)
 
 // filter matches an entry; or, if it has nothing but a principal, all of that.
 func (a acl) filter() kmsg.DeleteACLsRequestFilter {
@@ -262,7 +267,7 @@ func (a acl) filter() kmsg.DeleteACLsRequestFilter {
 }
 
 func (b *Backend) addRights(ctx context.Context, add []aclChange, errs []error) {
-	for some := range slices.Chunk(add, recordsPerRequest) {
+	for some := range slices.Chunk(add, entriesPerRequest) {
 		req := kmsg.NewPtrCreateACLsRequest()
 		for _, e := range some {
 			c := kmsg.NewCreateACLsRequestCreation()

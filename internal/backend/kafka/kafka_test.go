@@ -326,32 +326,39 @@ func (f *fixture) append(t *testing.T, store string, partition, records int) {
 	}
 }
 
-func TestFirstStore(t *testing.T) {
+// TestConcurrently does everything at once, for the race detector, and to see that batches do not mix.
+func TestConcurrently(t *testing.T) {
 	f := start(t)
-	h, err := f.backend.Health(t.Context())
-	t.Logf("%+v, %v", h, err)
-	d, c := f.store("first.orders")
-	begin := time.Now()
-	o := f.applyStore(t, d, c)
-	t.Logf("created and observed after %s: %+v", time.Since(begin), o)
-	seen, n := f.requests.take()
-	t.Logf("%d requests: %v", n, seen)
-	s, c := f.subscription("first.orders", "billing")
-	begin = time.Now()
-	so := f.applySubscription(t, s, c)
-	t.Logf("created and observed after %s: %+v", time.Since(begin), so)
-	seen, n = f.requests.take()
-	t.Logf("%d requests: %v", n, seen)
-	for i := range 3 {
-		d, c := f.store(fmt.Sprintf("again.s%d", i))
-		begin := time.Now()
-		f.applyStore(t, d, c)
-		t.Logf("once more: %s", time.Since(begin))
+	var wg sync.WaitGroup
+	for i := range 6 {
+		wg.Go(func() {
+			n := fmt.Sprintf("concurrently.s%d", i)
+			d, c := f.store(n)
+			s, sc := f.subscription(n, "reader")
+			id := []backend.SubscriptionID{{Store: n, Name: "reader"}}
+			for range 3 {
+				f.applyStore(t, d, c)
+				f.applySubscription(t, s, sc)
+				errs := f.backend.DeleteSubscriptions(t.Context(), subscriptions(id...))
+				errs = append(errs, f.backend.FenceStores(t.Context(), []string{n})...)
+				errs = append(errs, f.backend.Maintain(t.Context(), []string{n}))
+				errs = append(errs, f.backend.DeleteStores(t.Context(), stores(n))...)
+				for _, err := range errs {
+					if err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
 	}
-	if err := f.backend.DeleteSubscriptions(t.Context(), subscriptions(backend.SubscriptionID{Store: "first.orders", Name: "billing"}))[0]; err != nil {
-		t.Error(err)
+	wg.Wait()
+	a, err := f.backend.access(t.Context(), interest{users: []string{"a", "b", "c", "d", "e", "f", "g"}}) // All rights, then.
+	if err != nil {
+		t.Fatal(err)
 	}
-	if err := f.backend.DeleteStores(t.Context(), stores("first.orders"))[0]; err != nil {
-		t.Error(err)
+	for p := range a.rights {
+		if strings.HasPrefix(p, "User:es:concurrently.") {
+			t.Errorf("%s has rights left", p)
+		}
 	}
 }

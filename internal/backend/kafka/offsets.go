@@ -14,6 +14,7 @@ import (
 const (
 	latest   int64 = -1 // The one that the next record gets.
 	earliest int64 = -2
+	newest   int64 = -3 // That of the last record to have been appended, with its time.
 )
 
 // endOfLog makes a leader tell the end of its log, and not of what all replicas have. Source: Kafka protocol,
@@ -23,6 +24,7 @@ const endOfLog int32 = -2
 // An offsetAt is the answer for one place.
 type offsetAt struct {
 	offset int64 // -1: there is none at that time or later.
+	millis int64 // Its time, where a time was asked for.
 	err    error
 }
 
@@ -59,7 +61,7 @@ func (c *cluster) listOffsetsAs(ctx context.Context, replica int32, leaders map[
 		}
 		for _, t := range resp.Topics {
 			for _, p := range t.Partitions {
-				found[place{t.Topic, p.Partition}] = offsetAt{offset: p.Offset, err: kerr.ErrorForCode(p.ErrorCode)}
+				found[place{t.Topic, p.Partition}] = offsetAt{offset: p.Offset, millis: p.Timestamp, err: kerr.ErrorForCode(p.ErrorCode)}
 			}
 		}
 	})

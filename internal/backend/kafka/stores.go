@@ -269,7 +269,7 @@ func (b *Backend) dateStores(ctx context.Context, names []string, results []back
 			if l.Records > 0 {
 				p := place{events, int32(l.Partition)}
 				start, end := firstRecord(r.first[p].offset), r.next[p].offset
-				wanted = append(wanted, moment{p, "first", start}, moment{p, "last", end - 1})
+				wanted = append(wanted, moment{p, firstMoment, start}, moment{p, lastMoment, end - 1})
 				sized = append(sized, p)
 			}
 		}
@@ -281,8 +281,8 @@ func (b *Backend) dateStores(ctx context.Context, names []string, results []back
 			l := &results[i].Value.Logs[j]
 			if l.Records > 0 {
 				p := place{layout.KafkaEvents(n), int32(l.Partition)}
-				l.Oldest = b.times.at(r.topics, moment{p, "first", firstRecord(r.first[p].offset)})
-				l.Newest = b.times.at(r.topics, moment{p, "last", r.next[p].offset - 1})
+				l.Oldest = b.times.at(r.topics, moment{p, firstMoment, firstRecord(r.first[p].offset)})
+				l.Newest = b.times.at(r.topics, moment{p, lastMoment, r.next[p].offset - 1})
 				l.Bytes = b.sizes.of(p)
 			}
 		}

@@ -2,6 +2,9 @@ package kafka
 
 import (
 	"context"
+	"maps"
+	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -9,12 +12,21 @@ import (
 )
 
 const (
-	// headerBytes is how much of a partition is fetched to see when a record was appended: the beginning of its batch. The
-	// first partition of an answer has a whole batch, however large; of others Kafka cuts off what is more.
-	headerBytes = 128
+	// smallBatch is how much of a partition is fetched at first to see when a record was appended. It has to be the whole
+	// batch that the record is in: Kafka leaves out what is more, but for one partition of each answer. Those that are left
+	// out are fetched once more with largeBatch, up to fetchedBatches in all; the rest have to wait until next time.
+	smallBatch     = 16 << 10
+	largeBatch     = 1 << 20
+	fetchedBatches = 8 << 20
 
 	// rememberedTimes is how many are kept. Beyond that all are forgotten, and found again.
 	rememberedTimes = 500_000
+)
+
+// What moments are asked for. Of the last record of a partition Kafka tells the time without the record.
+const (
+	firstMoment = "first"
+	lastMoment  = "last"
 )
 
 // A moment is a record of which it is asked when it was appended, and what for: of each purpose and place one is remembered.
@@ -56,40 +68,56 @@ func (t *times) at(topics map[string]topicView, m moment) time.Time {
 	return time.Time{}
 }
 
-// find asks for the moments that are not known, in one request to each leader. A partition can be in it once, so the
-// newest records are asked for in a second one.
+// find asks for the moments that are not known. A partition can be in a request once, so several moments of one place are
+// asked for one after the other.
 func (t *times) find(ctx context.Context, c *cluster, topics map[string]topicView, wanted []moment) {
+	last := map[place]moment{}
 	for len(wanted) > 0 {
 		now, later := map[place]moment{}, []moment(nil)
 		for _, m := range wanted {
 			switch _, taken := now[m.place]; {
 			case !t.at(topics, m).IsZero():
+			case m.purpose == lastMoment:
+				last[m.place] = m
 			case taken:
 				later = append(later, m)
 			default:
 				now[m.place] = m
 			}
 		}
-		t.fetch(ctx, c, topics, now)
+		if t.fetch(ctx, c, topics, now, smallBatch, math.MaxInt32); len(now) > 0 {
+			t.fetch(ctx, c, topics, now, largeBatch, fetchedBatches)
+		}
 		wanted = later
+	}
+	t.list(ctx, c, topics, last)
+}
+
+// list asks when the last records were appended.
+func (t *times) list(ctx context.Context, c *cluster, topics map[string]topicView, wanted map[place]moment) {
+	found := c.listOffsets(ctx, leaders(topics, slices.Collect(maps.Keys(wanted))), func(place) int64 { return newest })
+	for p, o := range found {
+		if o.err == nil && o.millis > 0 {
+			t.remember(keyOf(topics, wanted[p]), timeValue{wanted[p].offset, time.UnixMilli(o.millis).UTC()})
+		}
 	}
 }
 
-func (t *times) fetch(ctx context.Context, c *cluster, topics map[string]topicView, wanted map[place]moment) {
-	places := make([]place, 0, len(wanted))
-	for p := range wanted {
-		places = append(places, p)
-	}
-	c.eachLeader(leaders(topics, places), func(leader int32, places []place) {
+// fetch reads the batches that moments are in, and takes those that it found out of the map.
+func (t *times) fetch(ctx context.Context, c *cluster, topics map[string]topicView, wanted map[place]moment, each, all int32) {
+	var mu sync.Mutex
+	c.eachLeader(leaders(topics, slices.Collect(maps.Keys(wanted))), func(leader int32, places []place) {
 		req := kmsg.NewPtrFetchRequest()
-		req.MaxBytes = 16 << 20
+		req.MaxBytes = all
 		names, partitions := topicsOf(places)
 		for _, n := range names {
 			topic := kmsg.NewFetchRequestTopic()
 			topic.Topic = n
 			for _, p := range partitions[n] {
 				one := kmsg.NewFetchRequestTopicPartition()
-				one.Partition, one.FetchOffset, one.PartitionMaxBytes = p.partition, wanted[p].offset, headerBytes
+				mu.Lock()
+				one.Partition, one.FetchOffset, one.PartitionMaxBytes = p.partition, wanted[p].offset, each
+				mu.Unlock()
 				topic.Partitions = append(topic.Partitions, one)
 			}
 			req.Topics = append(req.Topics, topic)
@@ -98,11 +126,14 @@ func (t *times) fetch(ctx context.Context, c *cluster, topics map[string]topicVi
 		if err != nil {
 			return // It is found next time.
 		}
+		mu.Lock()
+		defer mu.Unlock()
 		for _, topic := range resp.Topics {
 			for _, p := range topic.Partitions {
-				if at, ok := batchTime(p.RecordBatches); ok && p.ErrorCode == 0 {
-					m := wanted[place{topic.Topic, p.Partition}]
-					t.remember(keyOf(topics, m), timeValue{m.offset, at})
+				at := place{topic.Topic, p.Partition}
+				if when, ok := batchTime(p.RecordBatches); ok && p.ErrorCode == 0 {
+					t.remember(keyOf(topics, wanted[at]), timeValue{wanted[at].offset, when})
+					delete(wanted, at)
 				}
 			}
 		}

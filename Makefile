@@ -37,7 +37,7 @@ check-generate: ## Fail if what is generated is not what is checked in.
 
 .PHONY: lint
 lint: $(LINT) ## Run the linters.
-	$(LINT) run ./...
+	$(LINT) run --allow-parallel-runners ./...
 
 $(LINT):
 	@echo "building golangci-lint (a few minutes, once)"

@@ -184,7 +184,7 @@ func setNative(s plan.Settings, d plan.DesiredStore) (refusals []plan.Refusal) {
 		}
 		value, err := p.spell(json.RawMessage(d.Native[name]), true)
 		if err != nil {
-			refuse("%q is not a value for it: correct it: %v", d.Native[name], err)
+			refuse("%s is not a value for it (%v): correct it", d.Native[name], err)
 			continue
 		}
 		if value == p.zero {

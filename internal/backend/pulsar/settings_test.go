@@ -172,6 +172,19 @@ func TestFields(t *testing.T) {
 		c.Confirm = p.Refusals[0].Token
 		f.applyStore(t, d, c)
 	})
+	t.Run("QuotaAndRetention", func(t *testing.T) {
+		d, c := f.store(t, "fields.quota-and-retention")
+		d.Retention.Bytes, d.Quota.Bytes = 300<<20, 150<<20
+		f.applyStore(t, d, c)
+		for _, step := range []int64{30, 600} { // Pulsar wants the quota to be less at every moment.
+			d.Retention.Bytes, d.Quota.Bytes = step<<20, step<<19
+			_, p := f.planStore(t, d, c)
+			for _, r := range p.Refusals {
+				c.Confirm += r.Token + ","
+			}
+			f.applyStore(t, d, c)
+		}
+	})
 	t.Run("IncompatibleSchema", func(t *testing.T) {
 		d, c := f.store(t, "fields.incompatible")
 		d.Schema = plan.Schema{Type: "Avro", Compatibility: "Full", Definition: `{"type":"record","name":"E","fields":[{"name":"a","type":"string"}]}`}

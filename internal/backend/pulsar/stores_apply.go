@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 	"time"
@@ -186,7 +187,15 @@ func (b *Backend) setLimits(ctx context.Context, c backend.StoreChange, s storeS
 	found := !s.created && has(c.Changes, plan.FieldOwner) && !c.Observed.Exists() // A namespace that was empty.
 	if found || has(c.Changes, plan.FieldRetentionDuration) || has(c.Changes, plan.FieldRetentionBytes) {
 		r := plan.Retention{Duration: time.Duration(s.marker.settings.Retention), Bytes: s.marker.settings.RetentionBytes}
-		if err := b.setRetention(ctx, d.Name, r, s.marker.claim.Partitions); err != nil {
+		err := b.setRetention(ctx, d.Name, r, s.marker.claim.Partitions)
+		if hasCode(err, http.StatusPreconditionFailed) && slices.Contains(settingNames(c.Changes), policyBacklogQuota) {
+			// It would be less than the quota that is about to shrink, too.
+			err = b.setSetting(ctx, d, policyBacklogQuota)
+			if err == nil {
+				err = b.setRetention(ctx, d.Name, r, s.marker.claim.Partitions)
+			}
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -125,9 +125,6 @@ func granted(p plan.Principal, managed, password string) grant {
 	return g
 }
 
-// A claimed is what a marker said before it was changed.
-type claimed struct{ grant grant }
-
 // claimStores writes the markers that the plans change, and fails those whose store is another's by now. It returns to whom
 // rights had been given.
 func (b *Backend) claimStores(ctx context.Context, changes []backend.StoreChange, errs []error) []grant {

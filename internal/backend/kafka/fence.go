@@ -47,7 +47,7 @@ func (b *Backend) FenceStores(ctx context.Context, names []string) []error {
 	b.shared.wrote()
 	for i, err := range errs {
 		if err != nil {
-			errs[i] = fmt.Errorf("cannot fence store %q: %w", names[i], b.explain(err))
+			errs[i] = fmt.Errorf("cannot fence store %q: %w", names[i], b.explain(err)) //nolint:gosec // There is one for each.
 		}
 	}
 	return errs
@@ -86,7 +86,7 @@ func (b *Backend) UnfenceStores(ctx context.Context, names []string) []error {
 	b.shared.wrote()
 	for i, err := range errs {
 		if err != nil {
-			errs[i] = fmt.Errorf("cannot unfence store %q: %w", names[i], b.explain(err))
+			errs[i] = fmt.Errorf("cannot unfence store %q: %w", names[i], b.explain(err)) //nolint:gosec // There is one for each.
 		}
 	}
 	return errs

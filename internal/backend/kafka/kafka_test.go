@@ -79,7 +79,7 @@ func start(t testing.TB) *fixture {
 		t.Skip("starts Kafka")
 	}
 	everyone.once.Do(func() {
-		dir, err := os.MkdirTemp("", "kafka-backend-")
+		dir, err := os.MkdirTemp("", "kafka-backend-") //nolint:usetesting // It outlives the first test that needs it.
 		if err != nil {
 			everyone.err = err
 			return

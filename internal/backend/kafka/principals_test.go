@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -171,10 +172,11 @@ func TestLimitedAdministrator(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "principals: Provided") {
 		t.Errorf("a store with a user of its own: %v, want what to do", err)
 	}
-	errs = f.backend.FenceStores(t.Context(), []string{d.Name})
-	errs = append(errs, f.backend.DeleteSubscriptions(t.Context(), subscriptions(backend.SubscriptionID{Store: d.Name, Name: "reader"}))...)
-	errs = append(errs, f.backend.DeleteStores(t.Context(), stores(d.Name))...)
-	for i, err := range errs {
+	for i, err := range slices.Concat(
+		f.backend.FenceStores(t.Context(), []string{d.Name}),
+		f.backend.DeleteSubscriptions(t.Context(), subscriptions(backend.SubscriptionID{Store: d.Name, Name: "reader"})),
+		f.backend.DeleteStores(t.Context(), stores(d.Name)),
+	) {
 		if err != nil {
 			t.Errorf("operation %d: %v", i, err)
 		}

@@ -39,7 +39,7 @@ func (b *Backend) ApplyStores(ctx context.Context, changes []backend.StoreChange
 	b.shared.wrote()
 	for i, err := range errs {
 		if err != nil {
-			errs[i] = fmt.Errorf("cannot apply store %q: %w", changes[i].Desired.Name, b.explain(err))
+			errs[i] = fmt.Errorf("cannot apply store %q: %w", changes[i].Desired.Name, b.explain(err)) //nolint:gosec // There is one for each.
 		}
 	}
 	return errs

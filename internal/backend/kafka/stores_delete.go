@@ -59,8 +59,8 @@ type doomed struct {
 func (b *Backend) doomStores(ctx context.Context, deletions []backend.StoreDeletion, all []doomed, errs []error) {
 	b.mark(ctx, errs, func(f *fold, i int) ([]write, error) {
 		n := deletions[i].Name
-		if layout.ValidateStore(n) != nil { // Nothing exists under a name that none can have.
-			return nil, nil
+		if err := layout.ValidateStore(n); err != nil {
+			return nil, nil //nolint:nilerr // Nothing exists under a name that none can have.
 		}
 		all[i] = doomed{
 			valid: true, key: layout.KafkaStoreKey(n), managed: layout.StorePrincipal(n), list: layout.KafkaStoreACL(n),

@@ -153,8 +153,8 @@ func (r subscriptionReading) places() (places []place) {
 func (r subscriptionReading) observe(id backend.SubscriptionID) (plan.ObservedSubscription, error) {
 	k := r.known[id]
 	o := plan.ObservedSubscription{StoreGone: true}
-	if layout.ValidateStore(id.Store) != nil {
-		return o, nil
+	if err := layout.ValidateStore(id.Store); err != nil {
+		return o, nil //nolint:nilerr // Nothing exists under a name that none can have.
 	}
 	if k.storeErr != nil {
 		return o, fmt.Errorf("its store %q: %w", id.Store, k.storeErr)

@@ -34,7 +34,7 @@ func (b *Backend) ApplySubscriptions(ctx context.Context, changes []backend.Subs
 	b.shared.wrote()
 	for i, err := range errs {
 		if err != nil {
-			errs[i] = fmt.Errorf("cannot apply subscription %q: %w", changes[i].ID(), b.explain(err))
+			errs[i] = fmt.Errorf("cannot apply subscription %q: %w", changes[i].ID(), b.explain(err)) //nolint:gosec // There is one for each.
 		}
 	}
 	return errs

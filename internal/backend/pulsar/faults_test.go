@@ -200,6 +200,43 @@ func TestFenceCutsProducers(t *testing.T) {
 	f.must(t, f.login(t.Context(), t, d.Principal.Name, f.password(t, d.Principal.Name)))
 }
 
+// TestStoreBeingDeleted begins a deletion that does not end: the store belongs to who deletes it, and is gone for subscriptions.
+func TestStoreBeingDeleted(t *testing.T) {
+	f := start(t, broker.PulsarOptions{})
+	d, c := f.store(t, "shop.orders")
+	f.applyStore(t, d, c)
+	s, sc := f.subscription(t, d.Name, "reader")
+	f.applySubscription(t, s, sc)
+	f.append(t, d.Name, 0, 1)
+	change, _ := f.planSubscription(t, s, sc)
+	n, err := f.backend.readNamespace(t.Context(), "test", d.Name)
+	f.must(t, err)
+	m, err := decodeStore(n.Properties)
+	f.must(t, err)
+	if _, err := doom(t.Context(), f.backend, "test", ofStore(d.Name), m, d.Owner); err != nil {
+		t.Fatal(err)
+	}
+	o := f.readSubscription(t, d.Name, s.Name)
+	if !o.StoreGone || o.StoreHasLogs || len(plan.DeleteSubscription(s, o, sc)) > 0 {
+		t.Errorf("subscription of a store that is being deleted: %+v", o)
+	}
+	change.Changes = []plan.Change{{Field: plan.FieldPositioned}}
+	if err := f.backend.ApplySubscriptions(t.Context(), []backend.SubscriptionChange{change})[0]; err == nil {
+		t.Error("a subscription to a store that is being deleted was changed")
+	}
+	storeChange, _ := f.planStore(t, d, c)
+	storeChange.Changes = []plan.Change{{Field: plan.FieldMaxEventBytes}}
+	if err := f.backend.ApplyStores(t.Context(), []backend.StoreChange{storeChange})[0]; !errors.Is(err, backend.ErrConflict) {
+		t.Errorf("a store that is being deleted was changed: %v", err)
+	}
+	for range 2 {
+		f.must(t, f.backend.DeleteStores(t.Context(), []backend.StoreDeletion{{Name: d.Name, Owner: d.Owner}})[0])
+	}
+	if f.readStore(t, d.Name).Exists() {
+		t.Error("the store exists after its deletion was finished")
+	}
+}
+
 // TestOneDamagedMarkerFailsAlone damages what one store and one subscription have.
 func TestOneDamagedMarkerFailsAlone(t *testing.T) {
 	f := start(t, broker.PulsarOptions{})

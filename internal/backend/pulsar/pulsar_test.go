@@ -103,7 +103,7 @@ func running(t testing.TB, o broker.PulsarOptions) *broker.Pulsar {
 		return p
 	}
 	shared.once.Do(func() {
-		if shared.dir, shared.err = os.MkdirTemp("", "pulsar-test-"); shared.err == nil {
+		if shared.dir, shared.err = os.MkdirTemp("", "pulsar-test-"); shared.err == nil { //nolint:usetesting // It outlives the test.
 			shared.broker, shared.err = broker.StartPulsar(context.Background(), broker.PulsarOptions{Dir: shared.dir, Heap: "384m"})
 		}
 	})

@@ -76,7 +76,8 @@ func (b *Backend) observeSubscription(ctx context.Context, id backend.Subscripti
 	if r.namespace == nil {
 		return o, nil
 	}
-	o.StoreGone, o.StoreHasLogs = !r.marker.marked(), !r.marker.marked() && len(r.logs) > 0
+	// A store that is being deleted is gone, though it is still there.
+	o.StoreGone, o.StoreHasLogs = !r.marker.marked() || r.marker.claim.Deleting, !r.marker.marked() && len(r.logs) > 0
 	if r.marker.claim.Deleting { // What is missing goes with the store: it is not to be made again.
 		o.StoreGone = true
 	}

@@ -77,6 +77,9 @@ func (b *Backend) claimSubscription(ctx context.Context, c backend.SubscriptionC
 	if store, err := decodeStore(s.namespace.Properties); err != nil || store.claim.Deleting {
 		return s, first(err, dataError{fmt.Errorf("its store %q is being deleted", d.Store)})
 	}
+	if store, err := decodeStore(s.namespace.Properties); err != nil || store.claim.Deleting {
+		return s, first(err, dataError{fmt.Errorf("its store %q is being deleted", d.Store)})
+	}
 	if s.marker, err = decodeSubscription(s.namespace.Properties, d.Name); err != nil {
 		return s, err
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
 )
 
-// desired is what a resource asks for, in plan's terms.
-func desired[T object](mg T, owner plan.Owner) plan.DesiredStore {
+// desired is what a resource asks for, in plan's terms. c says what the backend has.
+func desired[T object](mg T, owner plan.Owner, c plan.Capabilities) plan.DesiredStore {
 	p := mg.Parameters()
 	d := plan.DesiredStore{Name: meta.GetExternalName(mg), Protection: plan.Protection(p.DeletionProtection)}
 	d.Owner = owner
@@ -38,7 +38,7 @@ func desired[T object](mg T, owner plan.Owner) plan.DesiredStore {
 		d.Replicas, d.MinInSync = int(ptr.Deref(p.Durability.Replicas, 0)), int(ptr.Deref(p.Durability.MinInSync, 0))
 	}
 	d.Tiering, d.Quota = tiering(p.Tiering), quota(p.Quota)
-	setNative(&d, p)
+	setNative(&d, p, c)
 	d.RequirePersistence = p.Redis != nil && p.Redis.RequirePersistence != nil && *p.Redis.RequirePersistence
 	d.Set = fields(p)
 	return d
@@ -66,16 +66,17 @@ func quota(q *v1alpha1.Quota) (out plan.Quota) {
 	return out
 }
 
-// setNative takes over what exists on one broker alone. What belongs to another than the store's is refused by its field.
-func setNative(d *plan.DesiredStore, p *v1alpha1.EventStoreParameters) {
+// setNative takes over what exists on one broker alone. What belongs to another than the store's is refused by its field, and
+// is no setting of the store's.
+func setNative(d *plan.DesiredStore, p *v1alpha1.EventStoreParameters, c plan.Capabilities) {
 	d.Native = map[string]string{}
-	if k := p.Kafka; k != nil {
+	if k := p.Kafka; k != nil && c.Fields[plan.FieldKafkaConfig].Supported {
 		for name, value := range k.Config {
 			d.Native[name] = string(value)
 		}
 		d.Unmanaged = k.Unmanaged
 	}
-	if b := p.Pulsar; b != nil {
+	if b := p.Pulsar; b != nil && c.Fields[plan.FieldPulsarPolicies].Supported {
 		for name, value := range b.Policies {
 			d.Native[name] = string(value)
 		}

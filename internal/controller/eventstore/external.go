@@ -51,7 +51,7 @@ func (e *external[T]) Observe(ctx context.Context, mg T) (runtimemanaged.Externa
 	if e.credentials, err = binding.Of(ctx, e.Client, mg, mg.PrincipalSecretRef(), e.broker.Principals, e.issue(name)); err != nil {
 		return runtimemanaged.ExternalObservation{}, err
 	}
-	e.desired = desired(mg, e.owner)
+	e.desired = desired(mg, e.owner, e.broker.Capabilities())
 	e.desired.Settings, e.desired.Invalid = e.broker.StoreSettings(e.desired)
 	if e.credentials != (binding.Credentials{}) {
 		e.desired.Principal = e.broker.StorePrincipal(name, e.credentials.User(), e.credentials.Password)
@@ -122,7 +122,7 @@ func (e *external[T]) observeDeleted(mg T) (runtimemanaged.ExternalObservation, 
 		mg.SetConditions(condition.Deleting(nil)...)
 		return runtimemanaged.ExternalObservation{}, nil
 	}
-	e.desired = desired(mg, e.owner)
+	e.desired = desired(mg, e.owner, e.broker.Capabilities())
 	mg.SetConditions(condition.Deleting(plan.DeleteStore(e.desired, e.observed, e.deletion(mg)))...)
 	return runtimemanaged.ExternalObservation{ResourceExists: true}, nil
 }

@@ -103,8 +103,8 @@ type suite struct {
 	issued map[string]string // Passwords, by principal.
 }
 
-// name returns a name that no other test uses.
-func (s *suite) name() string { return fmt.Sprintf("suite.s%d", s.n.Add(1)) }
+// name returns a name that no other test uses, and none that begins like it.
+func (s *suite) name() string { return fmt.Sprintf("suite.s%ds", s.n.Add(1)) }
 
 func (s *suite) testHealth(t *testing.T) {
 	h, err := s.Backend.Health(t.Context())

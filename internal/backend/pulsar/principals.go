@@ -233,9 +233,11 @@ func (b *Backend) grants(ctx context.Context, kind, store string, n *namespace) 
 	return m.settings.Principal.Name, storePermissions(t, m.claim.Partitions), err
 }
 
+// attempts is how often something is tried that others may undo meanwhile.
+const attempts = 5
+
 // cutProducers unloads the store's events until nobody is connected who writes.
 func (b *Backend) cutProducers(ctx context.Context, store string) error {
-	const attempts = 5
 	for range attempts {
 		connected, err := b.producers(ctx, store)
 		if err != nil || connected == 0 {

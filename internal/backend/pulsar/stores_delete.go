@@ -53,10 +53,15 @@ func (b *Backend) deleteStore(ctx context.Context, d backend.StoreDeletion) erro
 			return err
 		}
 	}
-	if err := b.deleteTopics(ctx, kind, d.Name); err != nil {
-		return err
+	for range attempts {
+		if err = b.deleteTopics(ctx, kind, d.Name); err != nil {
+			return err
+		}
+		if err = unlessAbsent(b.delete(ctx, kind, b.namespace(d.Name))); !isConflict(err) {
+			return err
+		}
 	}
-	return unlessAbsent(b.delete(ctx, kind, b.namespace(d.Name)))
+	return err // Somebody keeps creating topics.
 }
 
 // deleteTopics deletes everything in a namespace but what belongs to Pulsar itself, which goes with the namespace. The topics

@@ -35,6 +35,11 @@ func (b *bench) run(ctx context.Context) error {
 			return err
 		}
 	}
+	if b.wants(measureSteady) {
+		if err := b.idle(ctx); err != nil {
+			return err
+		}
+	}
 	if b.wants(measureMany) {
 		if err := b.within(ctx, b.atOnce(), func(ctx context.Context, w *plane.Workspace) error { return b.many(ctx, w, 0) }); err != nil {
 			return err

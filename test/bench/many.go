@@ -118,7 +118,7 @@ func (b *bench) reportMany(n int, partitions int32, applied, took time.Duration,
 func (b *bench) reportPath(n int, before, after ledger) {
 	table := fmt.Sprintf("Requests that the API server answered on the way to Ready, for each of %d EventStores of 1 partition", n)
 	each := func(name string, requests float64) {
-		if per := requests / float64(n); per >= 0.01 {
+		if per := requests / float64(n); per >= 0.05 {
 			b.r.add(measure{Measure: name, Backend: b.backend, Value: per, Unit: "requests", table: table})
 		}
 	}

@@ -11,6 +11,29 @@ import (
 // settle is how long nothing new happens before the steady state is watched: a few intervals of the background refresh.
 const settle = 30 * time.Second
 
+// idle measures what the provider asks of the broker without any store: it looks after each ProviderConfig, of which the
+// local control plane has several for one broker.
+func (b *bench) idle(ctx context.Context) error {
+	b.say("watching nothing for %s", settle)
+	if err := pause(ctx, settle); err != nil { // It has just started, which takes requests of its own.
+		return err
+	}
+	before, err := b.ledger(ctx)
+	if err != nil {
+		return err
+	}
+	if err := pause(ctx, settle); err != nil {
+		return err
+	}
+	after, err := b.ledger(ctx)
+	if err != nil {
+		return err
+	}
+	requests := after.provider.Since(before.provider).BrokerRequests(b.backend)
+	b.add("without any store, broker requests of the provider", plane.Total(requests)/after.at.Sub(before.at).Minutes(), "per minute")
+	return nil
+}
+
 // steady watches for a while what the provider does with all those stores and subscriptions when nobody changes anything,
 // and applications write to some and read from them.
 func (b *bench) steady(ctx context.Context, w *plane.Workspace) error {

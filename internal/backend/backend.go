@@ -24,7 +24,7 @@ type Backend interface { //nolint:interfacebloat // Two kinds of resource, each 
 	Health(ctx context.Context) (Health, error)
 
 	// ReadStores observes stores. A store that does not exist is a zero observation, not an error.
-	// The number of round trips does not depend on the number of stores.
+	// The number of round trips does not depend on the number of stores, where the broker's protocol lets one ask for many.
 	ReadStores(ctx context.Context, names []string) []Result[plan.ObservedStore]
 
 	// ReadSubscriptions observes subscriptions, in the way of ReadStores. A store whose deletion has begun is gone for them.

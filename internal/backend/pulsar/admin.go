@@ -18,6 +18,9 @@ const api = "/admin/v2/"
 
 // get reads what is at a path of the admin API into out, unless that is nil. query has names and values.
 func (b *Backend) get(ctx context.Context, kind, path string, out any, query ...string) error {
+	if out == nil { // A connection whose answer was not read is not kept.
+		out = new(any)
+	}
 	b.observe(kind, 1)
 	_, err := b.admin.GetWithQueryParamsWithContext(ctx, api+path, out, pairs(query), true)
 	return err

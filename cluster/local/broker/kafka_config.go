@@ -50,6 +50,9 @@ func (n *KafkaNode) config() string {
 		"log.cleaner.dedupe.buffer.size": "2000000", "log.segment.bytes": "16777216", "num.network.threads": "1", "num.io.threads": "2",
 		// After a crash, the node may join again when its former self has been given up. Default: 9s.
 		"broker.session.timeout.ms": "5000", "broker.heartbeat.interval.ms": "1000",
+		// Kafka reads its log anew when it starts, and forgets all SCRAM users of a mechanism if one was ever deleted whose
+		// name comes first in a hash map (ScramDelta.apply, 4.3.1), unless there is a snapshot to begin with. Default: 1h.
+		"metadata.log.max.snapshot.interval.ms": "5000",
 		// Retention that a test shortens takes effect while it waits.
 		"log.retention.check.interval.ms": "5000", "log.initial.task.delay.ms": "1000",
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/apache/pulsar-client-go/pulsar"
@@ -83,16 +84,24 @@ func (p Pulsar) Transport() (http.RoundTripper, error) {
 	if p.OAuth == nil && p.Token == "" {
 		return t, nil
 	}
-	return &pulsarBearer{tokens: p.tokens(), next: t}, nil
+	return &pulsarBearer{tokens: p.tokens(), secure: strings.HasPrefix(p.AdminURL, "https:"), next: t}, nil
 }
 
-// A pulsarBearer adds a token to every request.
+// ErrInsecureRedirect means that a broker redirects to another without TLS, which must not see the token.
+var ErrInsecureRedirect = errors.New("a redirect without TLS")
+
+// A pulsarBearer adds a token to every request. Brokers redirect to each other, so there is no one host that it is for; but
+// what began with TLS goes on with it.
 type pulsarBearer struct {
 	tokens TokenSource
+	secure bool
 	next   http.RoundTripper
 }
 
 func (b *pulsarBearer) RoundTrip(r *http.Request) (*http.Response, error) {
+	if b.secure && r.URL.Scheme != "https" {
+		return nil, ErrInsecureRedirect
+	}
 	token, err := b.tokens(r.Context())
 	if err != nil {
 		return nil, err

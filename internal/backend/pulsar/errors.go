@@ -162,6 +162,8 @@ func explainTransport(err error, secure bool) string {
 	switch {
 	case errors.Is(err, connect.ErrNoToken):
 		return "there is no token: the token endpoint does not give one: correct authentication.oauth and credentials"
+	case errors.Is(err, connect.ErrInsecureRedirect):
+		return "a broker redirects to another without TLS, which must not see the token: have the brokers advertise https"
 	case errors.Is(err, context.Canceled):
 		return "the call was cancelled"
 	case errors.As(err, &dns):

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -157,7 +158,7 @@ func (b *Backend) revoke(ctx context.Context, kind, store, role string, from []s
 	var options []map[string]any
 	for _, topic := range from {
 		if topic == "*" {
-			if err := unlessAbsent(b.delete(ctx, kind, b.namespace(store)+"/permissions/"+role)); err != nil {
+			if err := unlessAbsent(b.delete(ctx, kind, b.namespace(store)+"/permissions/"+url.PathEscape(role))); err != nil {
 				return err
 			}
 			continue
@@ -172,7 +173,7 @@ func (b *Backend) revoke(ctx context.Context, kind, store, role string, from []s
 		err = nil
 		for _, topic := range from {
 			if topic != "*" {
-				err = first(err, unlessAbsent(b.delete(ctx, kind, b.topic(store, topic)+"/permissions/"+role)))
+				err = first(err, unlessAbsent(b.delete(ctx, kind, b.topic(store, topic)+"/permissions/"+url.PathEscape(role))))
 			}
 		}
 	}

@@ -172,6 +172,22 @@ func TestFields(t *testing.T) {
 		c.Confirm = p.Refusals[0].Token
 		f.applyStore(t, d, c)
 	})
+	t.Run("SchemaAndLostLog", func(t *testing.T) {
+		d, c := f.store(t, "fields.schema-and-lost-log")
+		d.Schema = plan.Schema{Type: "Avro", Definition: `{"type":"record","name":"E","fields":[]}`}
+		f.applyStore(t, d, c)
+		f.loseLog(t, d.Name, 1)
+		f.applyStore(t, d, c) // The genesis record has no schema.
+	})
+	t.Run("MaxEventBytes", func(t *testing.T) {
+		d, c := f.store(t, "fields.max-event-bytes")
+		d.MaxEventBytes = 5<<20 + 1
+		if _, p := f.planStore(t, d, c); len(p.Refusals) != 1 || p.Refusals[0].Reason != plan.ReasonBrokerLimit {
+			t.Errorf("plan: %+v, want a refusal, BrokerLimit", p)
+		}
+		d.MaxEventBytes = 5 << 20
+		f.applyStore(t, d, c)
+	})
 	t.Run("QuotaAndRetention", func(t *testing.T) {
 		d, c := f.store(t, "fields.quota-and-retention")
 		d.Retention.Bytes, d.Quota.Bytes = 300<<20, 150<<20

@@ -3,6 +3,7 @@ package pulsar
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"slices"
 	"strconv"
 
@@ -60,7 +61,7 @@ func (b *Backend) deleteSubscription(ctx context.Context, d backend.Subscription
 		return err
 	}
 	for _, role := range n.Auth.Subscriptions[d.ID.Name] {
-		if err := unlessAbsent(b.delete(ctx, kind, b.namespace(d.ID.Store)+"/permissions/"+d.ID.Name+"/"+role)); err != nil {
+		if err := unlessAbsent(b.delete(ctx, kind, b.namespace(d.ID.Store)+"/permissions/"+d.ID.Name+"/"+url.PathEscape(role))); err != nil {
 			return err
 		}
 	}

@@ -28,6 +28,7 @@ var limits = map[string][]string{
 	"kafka": {
 		"What observing costs, for any number of stores and subscriptions, each drift interval: to one broker, a request each to read on in the registry topic, for metadata, configurations, rights, users and quotas; to every broker that leads partitions, two for offsets of stores and two for those of subscriptions; to every broker that coordinates groups, one for positions and one for which groups are active, and if some are, one or two more for their members. Partitions that have a new last record, and positions that lag, cost each such broker one more for the times of records. The bytes of partitions are asked for once a minute.",
 		"Kafka tells nothing of a password but its number of iterations, which is therefore derived from it: one that somebody else has set is noticed unless it has the same number, which is one of about a thousand.",
+		"The provider keeps a SCRAM user `eventstore:do-not-delete-fxpli86`, without rights and with a password that nobody knows. A broker of Kafka 3.5 to 4.3 can forget all SCRAM users at a restart if one was deleted before; while this user is there, it does not.",
 		"A connection that was made with a password outlives it, unless the brokers set `connections.max.reauth.ms`. Rights are checked with every request.",
 		"Whoever may read as a group may set its position: a subscription's user can move its own position, and no other.",
 		"Offsets count records that are no event: void appends, and what a producer with transactions writes at their ends. Lag is an upper bound.",

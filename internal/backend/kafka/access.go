@@ -196,7 +196,7 @@ func (b *Backend) readUsers(ctx context.Context, of interest, a *access) (denied
 		return nil, nil
 	}
 	req := kmsg.NewPtrDescribeUserSCRAMCredentialsRequest()
-	for _, u := range of.users {
+	for _, u := range append(slices.Clone(of.users), keeper) {
 		req.Users = append(req.Users, kmsg.DescribeUserSCRAMCredentialsRequestUser{Name: u})
 	}
 	resp, err := req.RequestWith(ctx, b.cluster.anywhere())

@@ -155,6 +155,10 @@ func (b *Backend) setPasswords(ctx context.Context, changes []grantChange, a *ac
 	if len(set) == 0 {
 		return
 	}
+	if err := b.keep(ctx, a, scramSHA512); err != nil {
+		b.failUsers(set, errs, err)
+		return
+	}
 	req := kmsg.NewPtrAlterUserSCRAMCredentialsRequest()
 	req.Upsertions = make([]kmsg.AlterUserSCRAMCredentialsRequestUpsertion, len(set))
 	var g errgroup.Group
@@ -172,9 +176,7 @@ func (b *Backend) setPasswords(ctx context.Context, changes []grantChange, a *ac
 		})
 	}
 	if err := g.Wait(); err != nil {
-		for _, c := range set {
-			errs[c.at] = first(errs[c.at], fmt.Errorf("cannot set user %q: %w", c.managed, err))
-		}
+		b.failUsers(set, errs, err)
 		return
 	}
 	b.alterUsers(ctx, req, set, errs)
@@ -195,9 +197,20 @@ func (b *Backend) dropPasswords(ctx context.Context, changes []grantChange, a *a
 				req.Deletions, drop = append(req.Deletions, d), append(drop, c)
 			}
 		}
-		if len(drop) > 0 {
-			b.alterUsers(ctx, req, drop, errs)
+		if len(drop) == 0 {
+			continue
 		}
+		if err := b.keep(ctx, a, mechanism); err != nil {
+			b.failUsers(drop, errs, err)
+			return
+		}
+		b.alterUsers(ctx, req, drop, errs)
+	}
+}
+
+func (b *Backend) failUsers(changes []grantChange, errs []error, err error) {
+	for _, c := range changes {
+		errs[c.at] = first(errs[c.at], fmt.Errorf("cannot set user %q: %w", c.managed, b.explain(explainAccess(err))))
 	}
 }
 

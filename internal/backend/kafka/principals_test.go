@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/broker"
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
 )
@@ -34,6 +36,48 @@ func TestIterations(t *testing.T) {
 	}
 }
 
+// TestUsersSurviveRestart deletes users and restarts the broker, which must not forget the others for that.
+func TestUsersSurviveRestart(t *testing.T) {
+	var hash int32 // Java's String.hashCode.
+	for _, c := range keeper {
+		hash = 31*hash + c
+	}
+	if hash != 0 {
+		t.Fatalf("the hash of %q is %d, want 0", keeper, hash)
+	}
+	f := startOwn(t, broker.KafkaOptions{})
+	var names []string
+	for i := range 12 {
+		names = append(names, fmt.Sprintf("survive.s%d", i))
+		d, c := f.store(names[i])
+		f.applyStore(t, d, c)
+	}
+	f.scram(t, layout.StorePrincipal(names[0]), scramSHA256, 4096) // Which is taken away again.
+	d, c := f.store(names[0])
+	f.applyStore(t, d, c)
+	for i, n := range names[1:] {
+		if err := f.backend.DeleteStores(t.Context(), stores(n))[0]; err != nil {
+			t.Fatal(err)
+		}
+		if i%6 > 0 {
+			continue
+		}
+		if err := f.Restart(context.WithoutCancel(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range []string{connect.KafkaScramSHA256, connect.KafkaScramSHA512} {
+			config := f.config(t)
+			config.Mechanism = m
+			eventually(t, "the administrator to be known by "+m, func() bool { return said(t, m, second(f.open(t, config).Health(t.Context()))) })
+		}
+		eventually(t, "the store's user to be known", func() bool {
+			return said(t, names[0], f.login(t.Context(), layout.StorePrincipal(names[0]), passwordOf(names[0])))
+		})
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
 // provide makes the store of a user that exists already.
 func (f *fixture) provide(name, user string) (plan.DesiredStore, plan.Context) {
 	d, c := f.store(name)
@@ -45,6 +89,8 @@ func (f *fixture) provide(name, user string) (plan.DesiredStore, plan.Context) {
 // what a store's user gets, and keep what they have elsewhere.
 func TestProvided(t *testing.T) {
 	f := start(t)
+	anybody, c := f.store("provided.anybody")
+	f.applyStore(t, anybody, c) // There is a keeper from now on.
 	const ann, ben = "CN=ann,O=shop", "ben"
 	elsewhere := right(ann, layout.KafkaACL{Type: "TOPIC", Name: "provided.else", Operation: "READ"})
 	f.rights(t, elsewhere, true)
@@ -63,7 +109,8 @@ func TestProvided(t *testing.T) {
 	if got := len(access().of(ann)); got != 1+len(layout.KafkaStoreACL(d.Name)) {
 		t.Errorf("%s has %d rights", ann, got)
 	}
-	if len(access().users) > 0 {
+	passwords := func() int { return len(access().users) - 1 } // That of the keeper is no user's.
+	if passwords() > 0 {
 		t.Errorf("somebody got a password: %v", access().users)
 	}
 
@@ -92,7 +139,7 @@ func TestProvided(t *testing.T) {
 	}
 	d.Principal = f.backend.StorePrincipal(d.Name, ben, "")
 	f.applyStore(t, d, c)
-	if a := access(); len(a.users) > 0 || len(a.of(layout.StorePrincipal(d.Name))) > 0 {
+	if a := access(); passwords() > 0 || len(a.of(layout.StorePrincipal(d.Name))) > 0 {
 		t.Errorf("after ben came back, the store's own user has %v, %v", a.users, a.of(layout.StorePrincipal(d.Name)))
 	}
 

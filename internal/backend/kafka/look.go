@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -46,6 +47,8 @@ func (l *look) covers(topics []string, of interest) bool {
 // shared is the last look that stores were read by. The mirror refreshes stores and then subscriptions: the second looks
 // at the same, and need not ask again. It is used once, and only if nothing was written meanwhile.
 type shared struct {
+	lifetime time.Duration // Default: shareFor.
+
 	mu     sync.Mutex
 	look   *look
 	begun  time.Time
@@ -65,7 +68,7 @@ func (s *shared) take() *look {
 	defer s.mu.Unlock()
 	l := s.look
 	s.look = nil
-	if time.Since(s.begun) > shareFor {
+	if time.Since(s.begun) > cmp.Or(s.lifetime, shareFor) {
 		return nil
 	}
 	return l

@@ -282,9 +282,13 @@ func (m *Mirror) refresh(ctx context.Context) error {
 		defer cancel()
 	}
 	subscriptions, more := m.subscriptions.load(ctx, m.subscriptions.keys())
+	if err = cmp.Or(err, silence(subscriptions)); err != nil {
+		m.stores.silence()
+		m.subscriptions.silence()
+	}
 	m.o.Metrics.refreshed(len(changed) + len(more))
 	tellAll(append(changed, more...))
-	if err := cmp.Or(err, silence(subscriptions)); err != nil {
+	if err != nil {
 		return err
 	}
 	if b, ok := m.Backend.(backend.Maintainer); ok {

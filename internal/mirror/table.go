@@ -33,6 +33,7 @@ type memory[M any] struct {
 type entry[V any] struct {
 	result    backend.Result[V]
 	known     bool
+	silent    bool // The last refresh had no answer for anything, and the next one is under way.
 	at        time.Time
 	notBefore int64             // Reads with a smaller number began before a local write, and are not kept.
 	watchers  map[string]func() // By their IDs.
@@ -58,7 +59,7 @@ func (t *table[K, V, M]) get(ctx context.Context, k K, w *Watcher) (V, error) {
 	if w != nil {
 		e.watchers[w.ID] = w.Notify
 	}
-	if e.known && time.Since(e.at) < t.lifetime(e.result) {
+	if e.known && (e.silent || time.Since(e.at) < t.lifetime(e.result)) {
 		defer t.mu.Unlock()
 		return e.result.Value, e.result.Err
 	}
@@ -168,6 +169,16 @@ func (t *table[K, V, M]) learn(k K, v V) {
 	t.memory[k] = seen
 }
 
+// silence has the failures to read anything stand until the next refresh: nobody need wait for a broker that hangs to find
+// out once more.
+func (t *table[K, V, M]) silence() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, e := range t.entries {
+		e.silent = e.known && e.result.Err != nil
+	}
+}
+
 // keys returns what is mirrored.
 func (t *table[K, V, M]) keys() []K {
 	t.mu.Lock()
@@ -222,7 +233,7 @@ func (t *table[K, V, M]) load(ctx context.Context, keys []K) (results []backend.
 		if e.known && !t.equal(e.result, results[i]) {
 			changed = slices.AppendSeq(changed, maps.Values(e.watchers))
 		}
-		e.result, e.known, e.at = results[i], true, time.Now()
+		e.result, e.known, e.silent, e.at = results[i], true, false, time.Now()
 		if results[i].Err == nil {
 			t.learn(k, results[i].Value)
 		}

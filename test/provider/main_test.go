@@ -1,4 +1,4 @@
-// Package provider_test runs the provider's real binary against a real API server and a real Redis, and looks at what a
+// Package provider_test runs the provider's real binary against a real API server and real brokers, and looks at what a
 // user would see of it, row by row: what goes wrong, which sentence says so, and that nothing is lost. How Crossplane
 // composes and packages it is test/e2e's.
 package provider_test
@@ -68,6 +68,7 @@ func run(m *testing.M) (code int, err error) {
 		return 0, err
 	}
 	defer func() { _ = world.redis.Stop() }()
+	defer stopBrokers()
 
 	audit.secret(world.redis.AdminPassword)
 	world.file = filepath.Join(world.dir, "password")
@@ -199,7 +200,7 @@ func installCRDs(ctx context.Context, dir string) error {
 }
 
 // afterwards looks at what all tests together have left: nobody may have read a password, the race detector has found
-// nothing, and each test has deleted what it made, so what is still on the shared Redis was forgotten by the provider.
+// nothing, and each test has deleted what it made, so what is still on the shared brokers was forgotten by the provider.
 func afterwards(ctx context.Context) error {
 	leaks, err := audit.leaks(filepath.Join(world.dir, "provider.log"))
 	if err != nil {
@@ -219,7 +220,11 @@ func afterwards(ctx context.Context) error {
 	}
 	c := redis.NewClient(&redis.Options{Addr: world.redis.Addr, Username: world.redis.AdminUser, Password: world.redis.AdminPassword})
 	defer c.Close()
-	return poll(ctx, patience, "Redis is empty after all tests", func() (bool, string) {
+	return poll(ctx, patience, "the brokers are empty after all tests", func() (bool, string) {
+		l, err := leftovers(ctx)
+		if err != nil || len(l) > 0 {
+			return false, fmt.Sprint(l, err)
+		}
 		users, err := c.Do(ctx, "ACL", "USERS").StringSlice()
 		if err != nil {
 			return false, err.Error()
@@ -228,7 +233,7 @@ func afterwards(ctx context.Context) error {
 		if err != nil {
 			return false, err.Error()
 		}
-		l := slices.DeleteFunc(append(users, keys...), func(s string) bool { return s == "default" || s == world.redis.AdminUser })
+		l = slices.DeleteFunc(append(users, keys...), func(s string) bool { return s == "default" || s == world.redis.AdminUser })
 		return len(l) == 0, strings.Join(l, " ")
 	})
 }

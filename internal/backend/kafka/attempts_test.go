@@ -223,12 +223,15 @@ func (f *fixture) storeAttempts(t *testing.T, store, user, password string) []ba
 	a.config("ReadConfig", true, events)
 	a.produce("SaveSnapshot", true, layout.KafkaSnapshots(store))
 	a.consume("LoadSnapshot", true, layout.KafkaSnapshots(store))
-	a.try("ProduceIdempotently", true, func(ctx context.Context) error {
-		resp, err := kmsg.NewPtrInitProducerIDRequest().RequestWith(ctx, a.user)
-		if err != nil {
-			return err
-		}
-		return kerr.ErrorForCode(resp.ErrorCode)
+	a.try("ProduceIdempotently", true, func(ctx context.Context) (err error) {
+		eventually(t, "producer ids", func() bool { // The first one in the life of a cluster takes a while.
+			var resp *kmsg.InitProducerIDResponse
+			if resp, err = kmsg.NewPtrInitProducerIDRequest().RequestWith(ctx, a.user); err == nil {
+				err = kerr.ErrorForCode(resp.ErrorCode)
+			}
+			return !errors.Is(err, kerr.CoordinatorLoadInProgress)
+		})
+		return err
 	})
 
 	a.consume("ReadOtherStore", false, layout.KafkaEvents(other))

@@ -16,6 +16,7 @@ var (
 	subscriptionLabels = append(storeLabels, "subscription")
 
 	storeRecords = prometheus.NewDesc("eventstore_store_records", "How many records a store holds.", storeLabels, nil)
+	storeExpired = prometheus.NewDesc("eventstore_store_expired_events", "How many events subscriptions of a store have skipped because of messageTTL, since the broker began to count.", storeLabels, nil)
 	storeBytes   = prometheus.NewDesc("eventstore_store_bytes", "How many bytes a store holds, copies not counted, where the broker tells.", storeLabels, nil)
 
 	lagRecords  = prometheus.NewDesc("eventstore_subscription_lag_records", "How many records a subscription has not acknowledged.", subscriptionLabels, nil)
@@ -26,7 +27,7 @@ var (
 
 // Describe implements [prometheus.Collector].
 func (p *Pool) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{storeRecords, storeBytes, lagRecords, lagSeconds, deadLetters, consumers} {
+	for _, d := range []*prometheus.Desc{storeRecords, storeBytes, storeExpired, lagRecords, lagSeconds, deadLetters, consumers} {
 		ch <- d
 	}
 }
@@ -61,6 +62,9 @@ func (m *Mirror) collect(ch chan<- prometheus.Metric, isNew func(endpoint string
 		if o.Marked && isNew(endpoint, backend.SubscriptionID{Store: name}) {
 			gauge(storeRecords, float64(o.Records()), name)
 			gauge(storeBytes, float64(o.Bytes()), name)
+			if o.MessageTTL != 0 || o.Expired != 0 {
+				gauge(storeExpired, float64(o.Expired), name)
+			}
 		}
 	})
 	m.subscriptions.each(func(id backend.SubscriptionID, o plan.ObservedSubscription) {

@@ -321,7 +321,7 @@ func sameStore(a, b plan.ObservedStore) bool {
 		}
 	}
 	return a.StoreSettings == b.StoreSettings && a.Grown == b.Grown && maps.Equal(a.Settings, b.Settings) && a.Unavailable == b.Unavailable && a.Marked == b.Marked && a.Layout == b.Layout && a.Kind == b.Kind &&
-		a.Principal == b.Principal && a.Persistence == b.Persistence && a.Takeovers == b.Takeovers && (a.DeadLetters == 0) == (b.DeadLetters == 0)
+		a.Principal == b.Principal && a.Persistence == b.Persistence && a.Takeovers == b.Takeovers && (a.Expired == 0) == (b.Expired == 0) && (a.DeadLetters == 0) == (b.DeadLetters == 0)
 }
 
 // sameSubscription reports whether nothing has changed but counts and positions.

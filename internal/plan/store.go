@@ -132,6 +132,8 @@ type ObservedStore struct {
 	Takeovers int
 	// DeadLetters is how many of them all subscriptions of the store have.
 	DeadLetters int64
+	// Expired is how many events subscriptions have skipped because of MessageTTL, since the broker began to count.
+	Expired int64
 
 	// Hazards are settings of the broker that endanger events.
 	Hazards []Hazard

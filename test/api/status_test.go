@@ -54,7 +54,7 @@ func TestStatus(t *testing.T) {
 		pc.Spec.Redis = &common.RedisSettings{Addresses: []string{"redis:6379"}}
 		keep(t, pc)
 		pc.SetUsers(3)
-		pc.SetConditions(common.Healthy(common.ReasonNearlyFull, "81 % of maxmemory is used"))
+		pc.SetConditions(common.Healthy(common.ReasonWarning, "81 % of maxmemory is used"))
 		pc.Status.Broker = &common.BrokerObservation{Backend: common.BackendRedis, Version: "8.2.1", Endpoint: "redis:6379", RoundTrip: common.DurationOf(2 * time.Millisecond)}
 		writeStatus(t, pc, &namespaced.ProviderConfig{}, func(o *namespaced.ProviderConfig) any { return o.Status })
 	})

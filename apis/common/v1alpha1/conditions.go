@@ -94,8 +94,9 @@ const (
 	ReasonCredentialsMissing xpv2.ConditionReason = "CredentialsMissing"
 	// ReasonInvalidConfig: the settings cannot be used: a certificate that is no PEM, for example.
 	ReasonInvalidConfig xpv2.ConditionReason = "InvalidConfig"
-	// ReasonNearlyFull: the broker is healthy, and its memory or disk is nearly full. The status is still True.
-	ReasonNearlyFull xpv2.ConditionReason = "NearlyFull"
+	// ReasonWarning: the broker is healthy, and something may hurt soon, such as memory that is nearly full: the message says
+	// what. The status is still True.
+	ReasonWarning xpv2.ConditionReason = "Warning"
 )
 
 // Accepted says that everything the spec asks for is, or is being, done.
@@ -114,7 +115,7 @@ func NotReady(reason xpv2.ConditionReason, message string) xpv2.Condition {
 	return condition(xpv2.TypeReady, corev1.ConditionFalse, reason, message)
 }
 
-// Healthy says that the broker answers and takes the credentials. The reason is [ReasonHealthy] or [ReasonNearlyFull].
+// Healthy says that the broker answers and takes the credentials. The reason is [ReasonHealthy] or [ReasonWarning].
 func Healthy(reason xpv2.ConditionReason, message string) xpv2.Condition {
 	return condition(TypeHealthy, corev1.ConditionTrue, reason, message)
 }

@@ -86,7 +86,8 @@ type EventStoreObservation struct {
 	// +optional
 	Durability *DurabilityObservation `json:"durability,omitempty"`
 
-	// ExpiredEvents is how many events subscriptions have skipped because of messageTTL. Backends: pulsar.
+	// ExpiredEvents is how many events subscriptions have skipped because of messageTTL, since the brokers loaded the
+	// store's topic last: after a restart they count anew. Backends: pulsar.
 	// +optional
 	ExpiredEvents *int64 `json:"expiredEvents,omitempty"`
 

@@ -9,7 +9,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
 
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/process"
 )
@@ -107,26 +109,29 @@ func (n *KafkaNode) formatArgs() string {
 		n.kafka.clusterID, n.configFile(), user, user)
 }
 
+// pingTimeout is how long a node may take to answer.
+const pingTimeout = 5 * time.Second
+
 // Ping reports whether the node answers its administrator.
 func (n *KafkaNode) Ping() error { return n.ping(0) }
 
 // ping asks behind the back of a proxy, and wants the node to know that many nodes.
 func (n *KafkaNode) ping(nodes int) error {
-	cfg := sarama.NewConfig()
-	cfg.Net.SASL.Enable, cfg.Net.SASL.Mechanism = true, sarama.SASLTypePlaintext
-	cfg.Net.SASL.User, cfg.Net.SASL.Password = n.kafka.AdminUser, n.kafka.AdminPassword
-	cfg.Net.DialTimeout, cfg.Net.ReadTimeout, cfg.Net.WriteTimeout = time.Second, 5*time.Second, time.Second
-	b := sarama.NewBroker(n.listen(saslPort))
-	if err := b.Open(cfg); err != nil {
-		return err
-	}
-	defer b.Close()
-	// The topic does not exist: with none named, the answer would hold all that do.
-	res, err := b.GetMetadata(&sarama.MetadataRequest{Version: 7, Topics: []string{"eventstore.ping"}})
+	c, err := kgo.NewClient(kgo.SeedBrokers(n.listen(saslPort)), kgo.DialTimeout(time.Second), kgo.RequestRetries(0),
+		kgo.SASL(plain.Auth{User: n.kafka.AdminUser, Pass: n.kafka.AdminPassword}.AsMechanism()))
 	if err != nil {
 		return err
 	}
-	if len(res.Brokers) < nodes {
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), pingTimeout)
+	defer cancel()
+	req := kmsg.NewPtrMetadataRequest()
+	req.Topics = []kmsg.MetadataRequestTopic{} // None: without this the answer would hold all.
+	answer, err := c.SeedBrokers()[0].Request(ctx, req)
+	if err != nil {
+		return err
+	}
+	if res := answer.(*kmsg.MetadataResponse); len(res.Brokers) < nodes { //nolint:forcetypeassert // It answers that request.
 		return fmt.Errorf("it knows %d of %d nodes", len(res.Brokers), nodes)
 	}
 	return nil

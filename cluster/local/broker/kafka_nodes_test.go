@@ -1,25 +1,28 @@
 package broker
 
 import (
+	"cmp"
 	"fmt"
+	"net"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
-	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // nodes returns which nodes a client is told of, by address.
 func (k *Kafka) nodes(t *testing.T) []string {
 	t.Helper()
-	brokers, _, err := mustAdmin(t, k).DescribeCluster()
+	m, err := k.admin(t).BrokerMetadata(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	addrs := make([]string, len(brokers))
-	for i, b := range brokers {
-		addrs[i] = b.Addr()
+	addrs := make([]string, len(m.Brokers))
+	for i, b := range m.Brokers {
+		addrs[i] = net.JoinHostPort(b.Host, strconv.Itoa(int(b.Port)))
 	}
 	return slices.Sorted(slices.Values(addrs))
 }
@@ -46,7 +49,7 @@ func TestKafkaNodes(t *testing.T) {
 		if err := n.Kill(); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, fmt.Sprintf("a topic without node %d", n.ID), func() error { return k.createTopic(n.ID) })
+		eventually(t, fmt.Sprintf("a topic without node %d", n.ID), func() error { return k.createCopies(t, n.ID) })
 		if err := n.Restart(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -57,12 +60,7 @@ func TestKafkaNodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "an answer from one of the other nodes", func() error { // A client asks any of them.
-		a, err := sarama.NewClusterAdmin(strings.Split(k.Addr, ","), k.superUser().config())
-		if err != nil {
-			return err
-		}
-		defer a.Close()
-		_, err = a.ListTopics()
+		_, err := k.admin(t).ListTopics(t.Context())
 		return err
 	})
 	if err := k.Nodes[1].Ping(); err != nil {
@@ -70,24 +68,22 @@ func TestKafkaNodes(t *testing.T) {
 	}
 }
 
-func (k *Kafka) createTopic(without int) error {
-	c := k.superUser().config()
-	a, err := sarama.NewClusterAdmin(strings.Split(k.Addr, ","), c)
-	if err != nil {
-		return err
-	}
-	defer a.Close()
-	return a.CreateTopic(fmt.Sprintf("without-%d", without), &sarama.TopicDetail{NumPartitions: 1, ReplicationFactor: 2}, false)
+// createCopies creates a topic of two copies, while a node is gone.
+func (k *Kafka) createCopies(t *testing.T, without int) error {
+	t.Helper()
+	_, err := k.admin(t).CreateTopic(t.Context(), 1, 2, nil, fmt.Sprintf("without-%d", without))
+	return err
 }
 
 func (k *Kafka) inSync(t *testing.T, topic string) error {
-	topics, err := mustAdmin(t, k).DescribeTopics([]string{topic})
-	if err != nil {
+	t.Helper()
+	topics, err := k.admin(t).ListTopics(t.Context(), topic)
+	if err = cmp.Or(err, topics[topic].Err); err != nil {
 		return err
 	}
-	for _, p := range topics[0].Partitions {
-		if len(p.Isr) != len(p.Replicas) {
-			return fmt.Errorf("partition %d: %d of %d replicas are in sync", p.ID, len(p.Isr), len(p.Replicas))
+	for _, p := range topics[topic].Partitions {
+		if len(p.ISR) != len(p.Replicas) {
+			return fmt.Errorf("partition %d: %d of %d replicas are in sync", p.Partition, len(p.ISR), len(p.Replicas))
 		}
 	}
 	return nil
@@ -97,21 +93,16 @@ func TestKafkaTieredStorage(t *testing.T) {
 	t.Parallel()
 	k := startKafka(t, KafkaOptions{TieredStorage: true, Config: map[string]string{"remote.log.manager.task.interval.ms": "500"}})
 	on, small, now := "true", "1048576", "1"
-	err := mustAdmin(t, k).CreateTopic("tiered", &sarama.TopicDetail{NumPartitions: 1, ReplicationFactor: 1, ConfigEntries: map[string]*string{
+	k.createTopic(t, "tiered", map[string]*string{
 		"remote.storage.enable": &on, "segment.bytes": &small, "local.retention.ms": &now,
-	}}, false)
+	})
+	out, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(k.Addr, ",")...), kgo.SASL(k.superUser().mechanism), kgo.ProducerBatchCompression(kgo.NoCompression()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := k.superUser().config()
-	c.Producer.Return.Successes = true
-	out, err := sarama.NewSyncProducer(strings.Split(k.Addr, ","), c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = out.Close() })
+	t.Cleanup(out.Close)
 	for range 30 { // Two segments, and one that is open.
-		if _, _, err := out.SendMessage(&sarama.ProducerMessage{Topic: "tiered", Value: sarama.ByteEncoder(make([]byte, 100<<10))}); err != nil {
+		if err := out.ProduceSync(t.Context(), &kgo.Record{Topic: "tiered", Value: make([]byte, 100<<10)}).FirstErr(); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,16 +1,22 @@
 package broker
 
 import (
-	"crypto/sha256"
-	"crypto/sha512"
+	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl"
+	"github.com/twmb/franz-go/pkg/sasl/oauth"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/process"
 )
@@ -37,55 +43,65 @@ func startKafka(t *testing.T, o KafkaOptions) *Kafka {
 
 // A login is how a client authenticates.
 type login struct {
-	mechanism      sarama.SASLMechanism // Empty: not with SASL.
-	user, password string
-	token          string
-	tls            *tls.Config
+	mechanism sasl.Mechanism // nil: not with SASL.
+	tls       *tls.Config
 }
 
-// Token makes a login a sarama.AccessTokenProvider.
-func (l login) Token() (*sarama.AccessToken, error) { return &sarama.AccessToken{Token: l.token}, nil }
-
-func (l login) config() *sarama.Config {
-	c := sarama.NewConfig()
-	c.Version = sarama.V4_1_0_0
-	c.Metadata.Retry.Max, c.Admin.Retry.Max = 0, 0
-	c.Net.TLS.Enable, c.Net.TLS.Config = l.tls != nil, l.tls
-	if l.mechanism == "" {
-		return c
-	}
-	c.Net.SASL.Enable, c.Net.SASL.Mechanism, c.Net.SASL.Version = true, l.mechanism, sarama.SASLHandshakeV1
-	c.Net.SASL.User, c.Net.SASL.Password, c.Net.SASL.TokenProvider = l.user, l.password, l
-	c.Net.SASL.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient {
-		if l.mechanism == sarama.SASLTypeSCRAMSHA256 {
-			return &scram{hash: sha256.New}
-		}
-		return &scram{hash: sha512.New}
-	}
-	return c
+func scram256(user, password string) sasl.Mechanism {
+	return scram.Auth{User: user, Pass: password}.AsSha256Mechanism()
 }
 
-// admin opens a client, which is closed when the test ends.
-func (l login) admin(t *testing.T, addrs string) (sarama.ClusterAdmin, error) {
+func scram512(user, password string) sasl.Mechanism {
+	return scram.Auth{User: user, Pass: password}.AsSha512Mechanism()
+}
+
+func plainly(user, password string) sasl.Mechanism {
+	return plain.Auth{User: user, Pass: password}.AsMechanism()
+}
+
+func bearer(token string) sasl.Mechanism { return oauth.Auth{Token: token}.AsMechanism() }
+
+// client returns a client that gives up at once. It is closed when the test ends.
+func (l login) client(t *testing.T, addrs string) *kadm.Client {
 	t.Helper()
-	a, err := sarama.NewClusterAdmin(strings.Split(addrs, ","), l.config())
-	if err == nil {
-		t.Cleanup(func() { _ = a.Close() })
+	opts := []kgo.Opt{kgo.SeedBrokers(strings.Split(addrs, ",")...), kgo.RequestRetries(0)}
+	if l.mechanism != nil {
+		opts = append(opts, kgo.SASL(l.mechanism))
 	}
-	return a, err
-}
-
-func (k *Kafka) superUser() login {
-	return login{mechanism: sarama.SASLTypeSCRAMSHA512, user: k.AdminUser, password: k.AdminPassword}
-}
-
-func mustAdmin(t *testing.T, k *Kafka) sarama.ClusterAdmin {
-	t.Helper()
-	a, err := k.superUser().admin(t, k.Addr)
+	if l.tls != nil {
+		opts = append(opts, kgo.DialTLSConfig(l.tls))
+	}
+	c, err := kgo.NewClient(opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return a
+	t.Cleanup(c.Close)
+	return kadm.NewClient(c)
+}
+
+func (k *Kafka) superUser() login { return login{mechanism: scram512(k.AdminUser, k.AdminPassword)} }
+
+// admin returns a client of the administrator.
+func (k *Kafka) admin(t *testing.T) *kadm.Client {
+	t.Helper()
+	return k.superUser().client(t, k.Addr)
+}
+
+func (k *Kafka) createTopic(t *testing.T, name string, config map[string]*string) {
+	t.Helper()
+	if _, err := k.admin(t).CreateTopic(t.Context(), 1, 1, config, name); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// has returns an error if there is no such topic.
+func (k *Kafka) has(t *testing.T, topic string) error {
+	t.Helper()
+	topics, err := k.admin(t).ListTopics(t.Context(), topic)
+	if err != nil {
+		return err
+	}
+	return topics[topic].Err
 }
 
 func token(t *testing.T, i *Issuer, subject string, lifetime time.Duration) string {
@@ -140,11 +156,11 @@ func (k *Kafka) testAdministrator(t *testing.T) {
 	withFile := clientTLS(t, k.TLSFiles, "")
 	withFile.Certificates = []tls.Certificate{file}
 	logins := map[string]login{
-		"SCRAM-SHA-256": {mechanism: sarama.SASLTypeSCRAMSHA256, user: k.AdminUser, password: k.AdminPassword},
-		"SCRAM-SHA-512": {mechanism: sarama.SASLTypeSCRAMSHA512, user: k.AdminUser, password: k.AdminPassword},
-		"PLAIN":         {mechanism: sarama.SASLTypePlaintext, user: k.AdminUser, password: k.AdminPassword},
-		"PLAINOther":    {mechanism: sarama.SASLTypePlaintext, user: k.PlainUser, password: k.PlainPassword},
-		"OAUTHBEARER":   {mechanism: sarama.SASLTypeOAuth, token: token(t, k.Issuer, k.AdminUser, time.Minute)},
+		"SCRAM-SHA-256": {mechanism: scram256(k.AdminUser, k.AdminPassword)},
+		"SCRAM-SHA-512": {mechanism: scram512(k.AdminUser, k.AdminPassword)},
+		"PLAIN":         {mechanism: plainly(k.AdminUser, k.AdminPassword)},
+		"PLAINOther":    {mechanism: plainly(k.PlainUser, k.PlainPassword)},
+		"OAUTHBEARER":   {mechanism: bearer(token(t, k.Issuer, k.AdminUser, time.Minute))},
 	}
 	for name, l := range logins {
 		t.Run(name, func(t *testing.T) { administers(t, k.Addr, l) })
@@ -159,11 +175,7 @@ func (k *Kafka) testAdministrator(t *testing.T) {
 // administers lists users, which takes the rights of an administrator.
 func administers(t *testing.T, addrs string, l login) {
 	t.Helper()
-	a, err := l.admin(t, addrs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	users, err := a.DescribeUserScramCredentials(nil)
+	users, err := l.client(t, addrs).DescribeUserSCRAMs(t.Context())
 	if err != nil || len(users) == 0 {
 		t.Errorf("users: %d (%v), want the administrator", len(users), err)
 	}
@@ -174,21 +186,19 @@ func (k *Kafka) testStrangers(t *testing.T) {
 		reason, addr string
 		login        login
 	}{
-		"WrongScramPassword": {reason: "A password is checked.", addr: k.Addr, login: login{mechanism: sarama.SASLTypeSCRAMSHA256, user: k.AdminUser, password: "guess"}},
-		"WrongPlainPassword": {reason: "A password is checked.", addr: k.Addr, login: login{mechanism: sarama.SASLTypePlaintext, user: k.AdminUser, password: "guess"}},
-		"ExpiredToken":       {reason: "A token ends.", addr: k.Addr, login: login{mechanism: sarama.SASLTypeOAuth, token: token(t, k.Issuer, k.AdminUser, -time.Hour)}},
-		"UnsignedToken":      {reason: "A token is signed.", addr: k.Addr, login: login{mechanism: sarama.SASLTypeOAuth, token: "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZG1pbiIsImV4cCI6NDg1NjQ3MzYwMH0."}},
+		"WrongScramPassword": {reason: "A password is checked.", addr: k.Addr, login: login{mechanism: scram256(k.AdminUser, "guess")}},
+		"WrongPlainPassword": {reason: "A password is checked.", addr: k.Addr, login: login{mechanism: plainly(k.AdminUser, "guess")}},
+		"ExpiredToken":       {reason: "A token ends.", addr: k.Addr, login: login{mechanism: bearer(token(t, k.Issuer, k.AdminUser, -time.Hour))}},
+		"UnsignedToken":      {reason: "A token is signed.", addr: k.Addr, login: login{mechanism: bearer("eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZG1pbiIsImV4cCI6NDg1NjQ3MzYwMH0.")}},
 		"NoSASL":             {reason: "Nobody is anonymous.", addr: k.Addr},
 		"NoCertificate":      {reason: "The port takes clients with a certificate alone.", addr: k.MTLSAddr, login: login{tls: clientTLS(t, k.TLSFiles, "")}},
-		"NoCA":               {reason: "Nobody else signs the server's certificate.", addr: k.TLSAddr, login: login{mechanism: sarama.SASLTypePlaintext, user: k.AdminUser, password: k.AdminPassword, tls: &tls.Config{ServerName: "localhost"}}},
+		"NoCA":               {reason: "Nobody else signs the server's certificate.", addr: k.TLSAddr, login: login{mechanism: plainly(k.AdminUser, k.AdminPassword), tls: &tls.Config{ServerName: "localhost"}}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			c := tc.login.config()
-			c.Net.ReadTimeout = 5 * time.Second // Without SASL it never answers.
-			a, err := sarama.NewClusterAdmin(strings.Split(tc.addr, ","), c)
-			if err == nil {
-				_ = a.Close()
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // Without SASL it never answers.
+			defer cancel()
+			if _, err := tc.login.client(t, tc.addr).BrokerMetadata(ctx); err == nil {
 				t.Errorf("%s\nA stranger was let in", tc.reason)
 			}
 		})
@@ -196,55 +206,45 @@ func (k *Kafka) testStrangers(t *testing.T) {
 }
 
 func (k *Kafka) testPrincipals(t *testing.T) {
-	admin := mustAdmin(t, k)
-	if err := admin.CreateTopic("hers", &sarama.TopicDetail{NumPartitions: 1, ReplicationFactor: 1}, false); err != nil {
-		t.Fatal(err)
-	}
+	k.createTopic(t, "hers", nil)
 	logins := map[string]struct {
 		addr  string
 		login login
 	}{
-		"PLAIN":             {addr: k.Addr, login: login{mechanism: sarama.SASLTypePlaintext, user: "alice", password: alicePassword}},
-		"OAUTHBEARER":       {addr: k.Addr, login: login{mechanism: sarama.SASLTypeOAuth, token: token(t, k.Issuer, "alice", time.Minute)}},
+		"PLAIN":             {addr: k.Addr, login: login{mechanism: plainly("alice", alicePassword)}},
+		"OAUTHBEARER":       {addr: k.Addr, login: login{mechanism: bearer(token(t, k.Issuer, "alice", time.Minute))}},
 		"ClientCertificate": {addr: k.MTLSAddr, login: login{tls: clientTLS(t, k.TLSFiles, "alice")}},
 	}
-	want := func(t *testing.T, want sarama.KError) {
+	want := func(t *testing.T, want error) {
 		t.Helper()
 		for name, l := range logins {
-			a, err := l.login.admin(t, l.addr)
-			if err != nil {
-				t.Fatal(err)
-			}
-			eventually(t, name+": DescribeTopics", func() error {
-				topics, err := a.DescribeTopics([]string{"hers"})
+			c := l.login.client(t, l.addr)
+			eventually(t, name+": the topic", func() error {
+				topics, err := c.ListTopics(t.Context(), "hers")
 				if err != nil {
 					return err
 				}
-				if got := topics[0].Err; got != want {
-					return got
+				if got := topics["hers"].Err; !errors.Is(got, want) {
+					return fmt.Errorf("it says %w, want %w", got, want)
 				}
 				return nil
 			})
 		}
 	}
-	want(t, sarama.ErrTopicAuthorizationFailed)
-	err := admin.CreateACLs([]*sarama.ResourceAcls{{
-		Resource: sarama.Resource{ResourceType: sarama.AclResourceTopic, ResourceName: "hers", ResourcePatternType: sarama.AclPatternLiteral},
-		Acls:     []*sarama.Acl{{Principal: "User:alice", Host: "*", Operation: sarama.AclOperationDescribe, PermissionType: sarama.AclPermissionAllow}},
-	}})
-	if err != nil {
-		t.Fatal(err)
+	want(t, kerr.TopicAuthorizationFailed)
+	acl := kadm.NewACLs().Allow("User:alice").AllowHosts().Topics("hers").Operations(kadm.OpDescribe).ResourcePatternType(kadm.ACLPatternLiteral)
+	created, err := k.admin(t).CreateACLs(t.Context(), acl)
+	if err != nil || created[0].Err != nil {
+		t.Fatal(err, created)
 	}
-	want(t, sarama.ErrNoError)
+	want(t, nil)
 }
 
 func (k *Kafka) testRestart(t *testing.T) {
 	for name, end := range map[string]func() error{"Stop": k.Stop, "Kill": k.Kill} {
 		t.Run(name, func(t *testing.T) {
 			topic := "before-" + name
-			if err := mustAdmin(t, k).CreateTopic(topic, &sarama.TopicDetail{NumPartitions: 1, ReplicationFactor: 1}, false); err != nil {
-				t.Fatal(err)
-			}
+			k.createTopic(t, topic, nil)
 			if err := errors.Join(end(), end()); err != nil {
 				t.Fatal(err)
 			}
@@ -254,10 +254,7 @@ func (k *Kafka) testRestart(t *testing.T) {
 			if err := k.Restart(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			topics, err := mustAdmin(t, k).ListTopics()
-			if _, ok := topics[topic]; !ok {
-				t.Errorf("the topic is gone (%v)", err)
-			}
+			eventually(t, "the topic from before", func() error { return k.has(t, topic) })
 		})
 	}
 }
@@ -266,10 +263,9 @@ func (k *Kafka) testPause(t *testing.T) {
 	if err := k.Pause(); err != nil {
 		t.Fatal(err)
 	}
-	c := k.superUser().config()
-	c.Net.ReadTimeout = 200 * time.Millisecond
-	if a, err := sarama.NewClusterAdmin(strings.Split(k.Addr, ","), c); err == nil {
-		_ = a.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if _, err := k.admin(t).BrokerMetadata(ctx); err == nil {
 		t.Error("a frozen node answered")
 	}
 	if err := k.Resume(); err != nil {
@@ -279,9 +275,7 @@ func (k *Kafka) testPause(t *testing.T) {
 }
 
 func (k *Kafka) testUsedFolder(t *testing.T) {
-	if err := mustAdmin(t, k).CreateTopic("kept", &sarama.TopicDetail{NumPartitions: 1, ReplicationFactor: 1}, false); err != nil {
-		t.Fatal(err)
-	}
+	k.createTopic(t, "kept", nil)
 	if err := errors.Join(k.Pause(), k.Stop()); err != nil { // Stop wakes what is frozen.
 		t.Fatal(err)
 	}
@@ -289,9 +283,7 @@ func (k *Kafka) testUsedFolder(t *testing.T) {
 	if second.AdminPassword != k.AdminPassword || second.Addr == k.Addr {
 		t.Errorf("second start: at %s after %s, same password %t, want other ports and the same password", second.Addr, k.Addr, second.AdminPassword == k.AdminPassword)
 	}
-	if topics, err := mustAdmin(t, second).ListTopics(); topics["kept"].NumPartitions != 1 {
-		t.Errorf("second start: the topic is gone (%v)", err)
-	}
+	eventually(t, "the topic of the first start", func() error { return second.has(t, "kept") })
 }
 
 func TestKafkaSaysWhyItDoesNotStart(t *testing.T) {

@@ -69,6 +69,14 @@ func (s topicStats) fingerprint() string {
 	return b.String()
 }
 
+// expired is how many records all subscriptions have skipped, since the topic was loaded.
+func (s topicStats) expired() (n int64) {
+	for _, sub := range s.Subscriptions {
+		n += sub.Expired
+	}
+	return n
+}
+
 // A partitionStats is what Pulsar says of one partition.
 type partitionStats struct {
 	topicStats

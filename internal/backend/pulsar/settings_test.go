@@ -3,6 +3,7 @@ package pulsar
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -171,6 +172,20 @@ func TestFields(t *testing.T) {
 		}
 		c.Confirm = p.Refusals[0].Token
 		f.applyStore(t, d, c)
+		s, sc := f.subscription(t, d.Name, "reader")
+		f.applySubscription(t, s, sc)
+		f.append(t, d.Name, 0, 20)
+		eventually(t, "skipped events to be counted", func() error {
+			// What the brokers do every five minutes, now, with those that are older than a second.
+			partition := f.backend.topic(d.Name, layout.PulsarPartition(layout.PulsarEvents, 0))
+			if err := f.backend.post(t.Context(), "test", partition+"/subscription/reader/expireMessages/1", nil); err != nil {
+				return err
+			}
+			if n := f.readStore(t, d.Name).Expired; n != 20 {
+				return fmt.Errorf("%d, want 20", n)
+			}
+			return nil
+		})
 	})
 	t.Run("SchemaAndLostLog", func(t *testing.T) {
 		d, c := f.store(t, "fields.schema-and-lost-log")

@@ -152,6 +152,7 @@ func (b *Backend) observeLogs(ctx context.Context, store string, o *plan.Observe
 			}
 			continue
 		}
+		o.Expired += stats.expired()
 		l, exists, err := b.observeLog(ctx, kind, store, p, stats.ledgerStats)
 		if err != nil {
 			return err

@@ -66,6 +66,10 @@ func (e *external[T]) appliedConfig(known []string) []string {
 func setCounts(s *v1alpha1.EventStoreObservation, o plan.ObservedStore) {
 	s.Records = ptr.To(managed.Rounded(o.Records()))
 	s.Bytes = ptr.To(managed.Rounded(o.Bytes()))
+	s.ExpiredEvents = nil
+	if o.MessageTTL != 0 || o.Expired != 0 {
+		s.ExpiredEvents = ptr.To(managed.Rounded(o.Expired))
+	}
 	s.OldestRecordTime, s.NewestRecordTime = nil, nil
 	s.Positions = make([]v1alpha1.PartitionRange, 0, len(o.Logs))
 	for _, l := range o.Logs {

@@ -91,7 +91,7 @@ func (h *health) check(ctx context.Context, key Key, pc object) xpv2.Condition {
 		RoundTrip: roundTrip(b.RoundTrip),
 	}
 	if len(b.Warnings) > 0 {
-		return v1alpha1.Healthy(v1alpha1.ReasonNearlyFull, strings.Join(b.Warnings, "; "))
+		return v1alpha1.Healthy(v1alpha1.ReasonWarning, strings.Join(b.Warnings, "; "))
 	}
 	return v1alpha1.Healthy(v1alpha1.ReasonHealthy, "")
 }

@@ -32,6 +32,11 @@ func DeleteStore(d DesiredStore, o ObservedStore, c Context) []Refusal {
 			Reason: ReasonNotEmpty, Field: FieldDelete, Token: token, Blocks: true,
 			Message: fmt.Sprintf("Store %q holds records, which deletion would destroy: confirm with %s, or remove Delete from managementPolicies to keep them", d.Name, token),
 		}}
+	case o.GrownRecords > 0:
+		return []Refusal{{
+			Reason: ReasonNotEmpty, Field: FieldDelete, Token: token, Blocks: true,
+			Message: fmt.Sprintf("Store %q holds records in partitions that somebody has added on the broker, and deletion would destroy them: confirm with %s, or remove Delete from managementPolicies to keep them", d.Name, token),
+		}}
 	case o.DeadLetters > 0:
 		return []Refusal{{
 			Reason: ReasonDeadLettersNotEmpty, Field: FieldDelete, Token: token, Blocks: true,

@@ -112,7 +112,7 @@ const (
 // ObservedStore is a store as the broker has it. The zero value means that the broker has nothing of it.
 type ObservedStore struct {
 	StoreSettings
-	Marked bool        // It has a marker; else StoreSettings says nothing.
+	Marked bool        // It has a marker; else StoreSettings says nothing but Partitions, where the broker has a number.
 	Layout int         // Version of the layout, from the marker.
 	Kind   layout.Kind // From the marker.
 	Logs   []Log       // One for each partition that exists, in order.
@@ -123,8 +123,13 @@ type ObservedStore struct {
 	// Unavailable says, in half a sentence, what of the store does not answer, such as a partition without a leader.
 	// Logs may then be incomplete, and nothing is concluded from them.
 	Unavailable string
-	// Grown is how many partitions there are beyond those that the store was created with. Nothing is in them.
-	Grown int
+	// Grown is how many partitions there are beyond those that the store was created with, and GrownRecords what others
+	// have written there.
+	Grown        int
+	GrownRecords int64
+	// Remains says, in half a sentence, what else there is under the name of a store without a marker, and would be taken
+	// over with it: a topic of snapshots, for example.
+	Remains string
 	// MaxEventBytesLimit is how large the broker lets maxEventBytes be. 0: not known.
 	MaxEventBytesLimit int64
 
@@ -158,7 +163,7 @@ type Log struct {
 }
 
 // Exists reports whether the broker has anything under the store's name.
-func (o ObservedStore) Exists() bool { return o.Marked || len(o.Logs) > 0 }
+func (o ObservedStore) Exists() bool { return o.Marked || len(o.Logs) > 0 || o.Remains != "" }
 
 // Records is how many records all partitions hold.
 func (o ObservedStore) Records() (n int64) {
@@ -228,8 +233,12 @@ func Store(d DesiredStore, o ObservedStore, c Context) Plan {
 	if c.ObserveOnly {
 		return Plan{}
 	}
-	if !o.Exists() {
+	if !o.Exists() && o.Unavailable == "" {
 		return createStore(p, d, o, c)
+	}
+	if !o.Marked && o.Unavailable != "" { // Whose it is cannot be told.
+		p.Unavailable = o.Unavailable
+		return p
 	}
 	changes, refusals := claim(fmt.Sprintf("Store %q", d.Name), d.Owner, o.Owner, o.Takeovers, c)
 	p.Changes, p.Refusals = append(p.Changes, changes...), append(p.Refusals, refusals...)
@@ -307,7 +316,7 @@ func refuseVolatile(p Plan, d DesiredStore, o ObservedStore) Plan {
 }
 
 func diffFields(p Plan, d DesiredStore, o ObservedStore, c Context) Plan {
-	if d.Partitions != 0 && o.Marked && d.Partitions != o.Partitions {
+	if d.Partitions != 0 && o.Partitions != 0 && d.Partitions != o.Partitions {
 		p.Refusals = append(p.Refusals, Refusal{
 			Reason: ReasonPartitionsChanged, Field: FieldPartitions,
 			Message: fmt.Sprintf("Store %q has %d partitions and the spec %d, but another number would reorder aggregates: set partitions to %d, or create a new store and migrate", d.Name, o.Partitions, d.Partitions, o.Partitions),
@@ -379,13 +388,18 @@ func refuseTooLarge(d DesiredStore, o ObservedStore) []Refusal {
 }
 
 // diffLogs plans partitions that the broker has lost. An empty one is made again; one that held records is not, because
-// an empty log in its place would look as if nothing had ever been written.
+// an empty log in its place would look as if nothing had ever been written. A sourcing store forgets nothing, so fewer
+// records than were known are a loss too.
 func diffLogs(p Plan, d DesiredStore, o ObservedStore, c Context) Plan {
 	for i := range PartitionCount(d, o) {
 		switch {
 		case o.has(i):
-			if l := o.Logs[indexOf(o.Logs, i)]; c.KnownRecords[i] > 0 && l.Records == 0 && o.Kind != layout.Streaming {
+			switch l := o.Logs[indexOf(o.Logs, i)]; {
+			case o.Kind == layout.Streaming || l.Records >= c.KnownRecords[i]:
+			case l.Records == 0:
 				p = refuseLost(p, d, c, "Partition %d of store %q is empty on the broker, and held records", i, d.Name)
+			default:
+				p = refuseLost(p, d, c, "Partition %d of store %q has fewer records on the broker than it had", i, d.Name)
 			}
 		case c.KnownRecords[i] > 0:
 			p = refuseLost(p, d, c, "Partition %d of store %q is gone from the broker, and held records", i, d.Name)

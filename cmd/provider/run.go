@@ -58,7 +58,7 @@ func run(ctx context.Context, o options) error {
 	metrics.Registry.MustRegister(brokerRequests)
 	pool := mirror.NewPool(open, mirror.Options{
 		Interval: o.driftInterval,
-		Idle:     2*o.poll + 5*time.Minute, // Whatever is still used is asked for once per poll.
+		Idle:     (managed.LongestPoll+1)*o.poll + 5*time.Minute, // Whatever is still used is asked for once per poll.
 		Metrics:  mirror.NewMetrics(metrics.Registry),
 	})
 	metrics.Registry.MustRegister(pool)

@@ -71,11 +71,11 @@ func New(b backend.Backend, o Options) *Mirror {
 	m := &Mirror{
 		Backend: b, o: o, cancel: cancel, done: make(chan struct{}),
 	}
-	m.stores = newTable(ctx, o, sameStore, recordsOf, func(ctx context.Context, names []string) []backend.Result[plan.ObservedStore] {
+	m.stores = newTable(ctx, o, sameStore, recordsOf, most, func(ctx context.Context, names []string) []backend.Result[plan.ObservedStore] {
 		o.Metrics.batch("ReadStores", len(names))
 		return b.ReadStores(ctx, names)
 	})
-	m.subscriptions = newTable(ctx, o, sameSubscription, positionsOf, func(ctx context.Context, ids []backend.SubscriptionID) []backend.Result[plan.ObservedSubscription] {
+	m.subscriptions = newTable(ctx, o, sameSubscription, positionsOf, latest, func(ctx context.Context, ids []backend.SubscriptionID) []backend.Result[plan.ObservedSubscription] {
 		o.Metrics.batch("ReadSubscriptions", len(ids))
 		return b.ReadSubscriptions(ctx, ids)
 	})
@@ -127,11 +127,7 @@ func (m *Mirror) FreshSubscription(ctx context.Context, id backend.SubscriptionI
 // ApplyStore makes planned changes, in a batch with others. What was known of the store's subscriptions is read anew.
 func (m *Mirror) ApplyStore(ctx context.Context, c backend.StoreChange) error {
 	defer func() {
-		for _, id := range m.subscriptions.keys() {
-			if id.Store == c.Desired.Name {
-				m.subscriptions.forget(id)
-			}
-		}
+		m.subscriptions.forgetAll(func(id backend.SubscriptionID) bool { return id.Store == c.Desired.Name })
 	}()
 	return write(ctx, m.stores, c.Desired.Name, m.applyStore, c)
 }
@@ -210,9 +206,10 @@ func (m *Mirror) LastRecords(name, ownerUID string) map[int]int64 {
 	return m.stores.last(name, ownerUID)
 }
 
-// LastPositions returns where an owner's subscription was, by partition, when that was last seen.
-func (m *Mirror) LastPositions(id backend.SubscriptionID, ownerUID string) map[int]string {
-	return m.subscriptions.last(id, ownerUID)
+// LastPositions returns where an owner's subscription was in a store, by partition, when that was last seen. A store that
+// is made again has another UID, and other positions.
+func (m *Mirror) LastPositions(id backend.SubscriptionID, ownerUID, storeUID string) map[int]string {
+	return m.subscriptions.last(id, ownerUID+" "+storeUID)
 }
 
 // AcceptLoss forgets the records that a store was known to hold, because a person has said that they are gone.
@@ -229,9 +226,18 @@ func recordsOf(o plan.ObservedStore) memory[int64] {
 	return m
 }
 
+// most keeps the number of records that a partition has ever been seen to hold: fewer are a loss, if it forgets nothing.
+func most(known, seen int64) int64 { return max(known, seen) }
+
+// latest keeps the position that was seen last.
+func latest(_, seen string) string { return seen }
+
 // positionsOf is what is to be remembered of a subscription: where it is in each partition.
 func positionsOf(o plan.ObservedSubscription) memory[string] {
-	m := memory[string]{owner: o.Owner.UID, parts: map[int]string{}}
+	if o.Owner.UID == "" || o.StoreGone {
+		return memory[string]{}
+	}
+	m := memory[string]{owner: o.Owner.UID + " " + o.StoreOwner.UID, parts: map[int]string{}}
 	for _, g := range o.Groups {
 		m.parts[g.Partition] = g.Position
 	}
@@ -269,19 +275,16 @@ const afterSilence = 200 * time.Millisecond
 
 // refresh reads everything once and notifies whom it concerns. Its error says why the broker did not answer at all.
 func (m *Mirror) refresh(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, m.o.Timeout)
-	defer cancel()
-
 	m.stores.expire(time.Now().Add(-m.o.Idle))
 	m.subscriptions.expire(time.Now().Add(-m.o.Idle))
 	stores := m.stores.keys()
-	results, changed := m.stores.load(ctx, stores)
+	results, changed := within(ctx, m.o.Timeout, m.stores.load, stores)
 	err := silence(results)
-	if err != nil { // It has had its time: what became of stores is told while it is news.
-		ctx, cancel = context.WithTimeout(ctx, afterSilence)
-		defer cancel()
+	timeout := m.o.Timeout // Of their own: one store that hangs is no reason for subscriptions not to be read.
+	if err != nil {        // The broker has had its time: what became of stores is told while it is news.
+		timeout = afterSilence
 	}
-	subscriptions, more := m.subscriptions.load(ctx, m.subscriptions.keys())
+	subscriptions, more := within(ctx, timeout, m.subscriptions.load, m.subscriptions.keys())
 	if err = cmp.Or(err, silence(subscriptions)); err != nil {
 		m.stores.silence()
 		m.subscriptions.silence()
@@ -293,9 +296,18 @@ func (m *Mirror) refresh(ctx context.Context) error {
 	}
 	if b, ok := m.Backend.(backend.Maintainer); ok {
 		// What fails now is tried again at the next refresh; what keeps failing is in the backend's health.
+		ctx, cancel := context.WithTimeout(ctx, m.o.Timeout)
+		defer cancel()
 		_ = b.Maintain(ctx, stores)
 	}
 	return nil
+}
+
+// within loads a table's keys for no longer than timeout.
+func within[K comparable, V any](ctx context.Context, timeout time.Duration, load func(context.Context, []K) ([]backend.Result[V], []func()), keys []K) ([]backend.Result[V], []func()) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	return load(ctx, keys)
 }
 
 // silence returns an error if there are only errors.

@@ -329,6 +329,10 @@ func TestMemoryOutlivesLoss(t *testing.T) {
 		if _, err := m.Store(t.Context(), name(0), nil); err != nil {
 			t.Fatal(err)
 		}
+		f.change(name(0), plan.ObservedStore{Marked: true, StoreSettings: mine, Logs: []plan.Log{{Partition: 0, Records: 1}}})
+		if _, err := m.FreshStore(t.Context(), name(0)); err != nil {
+			t.Fatal(err)
+		}
 		f.change(name(0), plan.ObservedStore{})
 		if _, err := m.FreshStore(t.Context(), name(0)); err != nil {
 			t.Fatal(err)
@@ -344,6 +348,21 @@ func TestMemoryOutlivesLoss(t *testing.T) {
 			t.Errorf("LastRecords after AcceptLoss: %v, want none", got)
 		}
 	})
+}
+
+func TestPositionsAreOfOneStore(t *testing.T) {
+	at := func(store string, gone bool) memory[string] {
+		return positionsOf(plan.ObservedSubscription{
+			SubscriptionSettings: plan.SubscriptionSettings{Owner: plan.Owner{UID: "mine"}},
+			StoreOwner:           plan.Owner{UID: store}, StoreGone: gone, Groups: []plan.Group{{Position: "7"}},
+		})
+	}
+	if first, again := at("first", false), at("again", false); first.owner == again.owner {
+		t.Error("positions in a store are taken for those in one that was made again")
+	}
+	if m := at("", true); m.owner != "" {
+		t.Errorf("of a store that is gone, %+v is remembered, want nothing", m)
+	}
 }
 
 func TestPool(t *testing.T) {
@@ -377,6 +396,13 @@ func TestPool(t *testing.T) {
 		synctest.Wait()
 		if !opened[0].closed || opened[1].closed {
 			t.Errorf("after 21 minutes: unused closed: %t, used closed: %t, want true and false", opened[0].closed, opened[1].closed)
+		}
+		get("c")
+		p.Retire(connect.Config{Redis: &connect.Redis{Addresses: []string{"localhost:1"}, Password: "c"}})
+		time.Sleep(2 * retirement)
+		synctest.Wait()
+		if !opened[2].closed || opened[1].closed {
+			t.Errorf("after credentials were replaced: theirs closed: %t, others closed: %t, want true and false", opened[2].closed, opened[1].closed)
 		}
 		stop()
 		if err := <-ended; err != nil || !opened[1].closed {

@@ -15,9 +15,14 @@ type Pool struct {
 	open func(connect.Config) (backend.Backend, error)
 	o    Options
 
+	retired chan struct{} // Holds one: something was retired.
+
 	mu      sync.Mutex
 	mirrors map[string]*pooled
 }
+
+// retirement is for how long a retired mirror goes on, for those who are in the middle of using it.
+const retirement = 5 * time.Second
 
 type pooled struct {
 	mirror *Mirror
@@ -26,7 +31,7 @@ type pooled struct {
 
 // NewPool returns an empty pool, whose mirrors get their backends from open.
 func NewPool(open func(connect.Config) (backend.Backend, error), o Options) *Pool {
-	return &Pool{open: open, o: o.withDefaults(), mirrors: map[string]*pooled{}}
+	return &Pool{open: open, o: o.withDefaults(), retired: make(chan struct{}, 1), mirrors: map[string]*pooled{}}
 }
 
 // Get returns the mirror for c. It does not wait for the broker.
@@ -53,15 +58,24 @@ func (p *Pool) Retire(c connect.Config) {
 	defer p.mu.Unlock()
 	if m, ok := p.mirrors[c.Digest()]; ok {
 		m.used = time.Time{}
+		select {
+		case p.retired <- struct{}{}:
+		default:
+		}
 	}
 }
 
-// Start closes mirrors that nobody asked for in a while, until ctx ends; then it closes them all.
+// Start closes mirrors that nobody asked for in a while, and those that were retired, until ctx ends; then it closes them
+// all.
 func (p *Pool) Start(ctx context.Context) error {
+	pause := p.o.Idle / 3
 	for {
 		select {
-		case <-time.After(p.o.Idle / 3):
+		case <-time.After(pause):
 			p.close(time.Now().Add(-p.o.Idle))
+			pause = p.o.Idle / 3
+		case <-p.retired:
+			pause = min(retirement, p.o.Idle/3)
 		case <-ctx.Done():
 			p.close(time.Now())
 			return nil

@@ -17,6 +17,7 @@ type table[K comparable, V, M any] struct {
 	same   func(a, b V) bool // They differ at most in what moves by itself, such as counts.
 	memory map[K]memory[M]   // What was seen last, and outlives its loss.
 	recall func(V) memory[M] // What of an observation is to be remembered.
+	merge  func(known, seen M) M
 	maxAge time.Duration
 
 	mu      sync.Mutex
@@ -40,8 +41,8 @@ type entry[V any] struct {
 	asked     time.Time         // When get was last called.
 }
 
-func newTable[K comparable, V, M any](ctx context.Context, o Options, same func(a, b V) bool, recall func(V) memory[M], query func(context.Context, []K) []backend.Result[V]) *table[K, V, M] {
-	t := &table[K, V, M]{query: query, same: same, recall: recall, maxAge: 2 * o.Interval, entries: map[K]*entry[V]{}, memory: map[K]memory[M]{}}
+func newTable[K comparable, V, M any](ctx context.Context, o Options, same func(a, b V) bool, recall func(V) memory[M], merge func(known, seen M) M, query func(context.Context, []K) []backend.Result[V]) *table[K, V, M] {
+	t := &table[K, V, M]{query: query, same: same, recall: recall, merge: merge, maxAge: 2 * o.Interval, entries: map[K]*entry[V]{}, memory: map[K]memory[M]{}}
 	t.read = newBatcher(ctx, o, func(ctx context.Context, keys []K) []backend.Result[V] {
 		results, changed := t.load(ctx, keys)
 		tellAll(changed) // The refresh will find nothing new any more.
@@ -91,6 +92,17 @@ func (t *table[K, V, M]) forget(k K) {
 	defer t.mu.Unlock()
 	e := t.entry(k)
 	e.known, e.notBefore = false, t.reads+1
+}
+
+// forgetAll does so with all that match.
+func (t *table[K, V, M]) forgetAll(match func(K) bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for k, e := range t.entries {
+		if match(k) {
+			e.known, e.notBefore = false, t.reads+1
+		}
+	}
 }
 
 // tell notifies the watchers of k after a local write, if there is another than who made it.
@@ -163,7 +175,12 @@ func (t *table[K, V, M]) learn(k K, v V) {
 		return
 	}
 	if known := t.memory[k]; known.owner == seen.owner {
-		maps.Copy(known.parts, seen.parts)
+		for i, part := range seen.parts {
+			if old, ok := known.parts[i]; ok {
+				part = t.merge(old, part)
+			}
+			known.parts[i] = part
+		}
 		return
 	}
 	t.memory[k] = seen

@@ -25,6 +25,10 @@ func TestDeleteStore(t *testing.T) {
 		"Never":     {reason: "The spec does not care.", d: desired(protect(ProtectNever)), o: observed()},
 		"Always":    {reason: "Not even an empty store, and no token helps.", d: desired(protect(ProtectAlways)), o: observed(empty), confirm: token, want: []refusal{{ReasonDeletionProtected, FieldDelete, ""}}},
 		"Unset":     {reason: "Without a word the store is protected.", d: desired(protect("")), o: observed(), want: []refusal{{ReasonNotEmpty, FieldDelete, token}}},
+		"Strayed": {
+			reason: "What others have written to partitions that somebody has added is data too.",
+			d:      desired(), o: observed(empty, func(o *ObservedStore) { o.Grown, o.GrownRecords = 1, 3 }), want: []refusal{{ReasonNotEmpty, FieldDelete, token}},
+		},
 		"DeadLetters": {
 			reason: "An empty store is not worthless while its subscriptions have dead letters that nobody has handled.",
 			d:      desired(), o: observed(empty, dead), want: []refusal{{ReasonDeadLettersNotEmpty, FieldDelete, token}},

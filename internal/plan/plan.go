@@ -63,12 +63,30 @@ type Refusal struct {
 	Blocks  bool   // No other change is made either.
 }
 
+// Has reports whether something is refused for a reason.
+func (p Plan) Has(reason Reason) bool {
+	return slices.ContainsFunc(p.Refusals, func(r Refusal) bool { return r.Reason == reason })
+}
+
 // refuse adds refusals, and drops the changes if one of them blocks.
 func (p *Plan) refuse(refusals ...Refusal) {
 	p.Refusals = append(p.Refusals, refusals...)
 	if p.Blocked() {
 		p.Changes = nil
 	}
+}
+
+// refuses reports whether what a field asks for is refused.
+func (p *Plan) refuses(f Field) bool {
+	return slices.ContainsFunc(p.Refusals, func(r Refusal) bool { return r.Field == f })
+}
+
+// leaveOutRefused drops changes of fields that are refused. Parts that the provider makes have refusals that let changes
+// of the same part through: of another partition, or once a loss is confirmed.
+func (p *Plan) leaveOutRefused() {
+	p.Changes = slices.DeleteFunc(p.Changes, func(c Change) bool {
+		return c.Field != FieldEvents && c.Field != FieldGroup && p.refuses(c.Field)
+	})
 }
 
 // Reason says why something is refused. Machines match on it.

@@ -73,7 +73,7 @@ func TestSettings(t *testing.T) {
 			reason: "A limit above the broker's would be cut short.",
 			args: args{
 				d: desired(func(d *DesiredStore) { d.MaxEventBytes = 10 }),
-				o: observed(func(o *ObservedStore) { o.MaxEventBytes, o.MaxEventBytesLimit = 10, 5 }),
+				o: observed(func(o *ObservedStore) { o.MaxEventBytes, o.MaxEventBytesLimit = 4, 5 }),
 			},
 			want: brief{Refusals: []refusal{{ReasonBrokerLimit, FieldMaxEventBytes, ""}}},
 		},
@@ -110,6 +110,14 @@ func TestSettings(t *testing.T) {
 			},
 			want: brief{Changes: []string{"messageTTL: unlimited -> 1h0m0s"}},
 		},
+		"TTLUnsupported": {
+			reason: "What the backend lacks is neither changed nor confirmed, on a store that exists as well.",
+			args: args{
+				d: desired(func(d *DesiredStore) { d.MessageTTL, d.Set = time.Hour, []Field{FieldMessageTTL} }), o: observed(),
+				c: Context{Confirm: ttl},
+			},
+			want: brief{Refusals: []refusal{{ReasonUnsupported, FieldMessageTTL, ""}}},
+		},
 		"TTLOff": {
 			reason: "Not to skip any more loses nothing.",
 			args:   args{d: desired(), o: observed(func(o *ObservedStore) { o.MessageTTL = time.Hour })},
@@ -132,6 +140,13 @@ func TestUnavailable(t *testing.T) {
 	p := Store(desired(func(d *DesiredStore) { d.Snapshots = true }), observed(away), Context{UID: uid, KnownRecords: map[int]int64{1: 7}})
 	if len(p.Changes)+len(p.Refusals) > 0 || !strings.Contains(p.Unavailable, "no leader") {
 		t.Errorf("Store: %+v, want nothing to be concluded", p)
+	}
+	p = Store(desired(), ObservedStore{Unavailable: "partition 0 has no leader"}, Context{UID: uid})
+	if len(p.Changes)+len(p.Refusals) > 0 || p.Unavailable == "" {
+		t.Errorf("Store: %+v, want nothing to be made where somebody's data may be", p)
+	}
+	if p := Store(desired(), observed(away), Context{UID: uid, ObserveOnly: true}); p.Unavailable == "" {
+		t.Errorf("Store: %+v, want it not to be ready for who only looks either", p)
 	}
 	refusals := DeleteStore(desired(), observed(away, func(o *ObservedStore) { o.Logs = nil }), Context{UID: uid})
 	if len(refusals) != 1 || refusals[0].Reason != ReasonUnavailable || refusals[0].Token == "" {

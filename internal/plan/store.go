@@ -231,7 +231,7 @@ func Store(d DesiredStore, o ObservedStore, c Context) Plan {
 		return p
 	}
 	if c.ObserveOnly {
-		return Plan{}
+		return Plan{Unavailable: o.Unavailable}
 	}
 	if !o.Exists() && o.Unavailable == "" {
 		return createStore(p, d, o, c)
@@ -240,7 +240,11 @@ func Store(d DesiredStore, o ObservedStore, c Context) Plan {
 		p.Unavailable = o.Unavailable
 		return p
 	}
-	changes, refusals := claim(fmt.Sprintf("Store %q", d.Name), d.Owner, o.Owner, o.Takeovers, c)
+	thing := fmt.Sprintf("Store %q", d.Name)
+	if o.Remains != "" {
+		thing = fmt.Sprintf("Store %q (%s)", d.Name, o.Remains)
+	}
+	changes, refusals := claim(thing, d.Owner, o.Owner, o.Takeovers, c)
 	p.Changes, p.Refusals = append(p.Changes, changes...), append(p.Refusals, refusals...)
 	if p.Blocked() {
 		return p
@@ -265,6 +269,7 @@ func Store(d DesiredStore, o ObservedStore, c Context) Plan {
 		return p
 	}
 	p.Changes = append(p.Changes, diffPrincipal(d.Principal, o.Principal)...)
+	p.leaveOutRefused()
 	return p
 }
 
@@ -288,7 +293,7 @@ func createStore(p Plan, d DesiredStore, o ObservedStore, c Context) Plan {
 	}
 	p = refuseVolatile(p, d, o)
 	if n := sum(c.KnownRecords); n > 0 {
-		p = refuseLost(p, d, c, "Store %q is gone from the broker, and held records", d.Name)
+		p = refuseLost(p, d, c, true, "Store %q is gone from the broker, and held records", d.Name)
 	}
 	if len(p.Refusals) > 0 {
 		for i := range p.Refusals {
@@ -359,7 +364,7 @@ func diffLimits(p Plan, d DesiredStore, o ObservedStore, c Context) Plan {
 		{FieldMessageTTL, int64(d.MessageTTL), int64(o.MessageTTL), duration, ReasonTTLShortened, "make subscriptions skip events"},
 	}
 	for _, l := range limits {
-		if l.desired == l.current {
+		if l.desired == l.current || p.refuses(l.field) { // What the backend does not have, nobody can confirm.
 			continue
 		}
 		shrinks := l.desired != 0 && (l.current == 0 || l.desired < l.current)
@@ -397,12 +402,12 @@ func diffLogs(p Plan, d DesiredStore, o ObservedStore, c Context) Plan {
 			switch l := o.Logs[indexOf(o.Logs, i)]; {
 			case o.Kind == layout.Streaming || l.Records >= c.KnownRecords[i]:
 			case l.Records == 0:
-				p = refuseLost(p, d, c, "Partition %d of store %q is empty on the broker, and held records", i, d.Name)
-			default:
-				p = refuseLost(p, d, c, "Partition %d of store %q has fewer records on the broker than it had", i, d.Name)
+				p = refuseLost(p, d, c, true, "Partition %d of store %q is empty on the broker, and held records", i, d.Name)
+			default: // What is left is looked after: a failover that costs a record must not cost the users as well.
+				p = refuseLost(p, d, c, false, "Partition %d of store %q has fewer records on the broker than it had", i, d.Name)
 			}
 		case c.KnownRecords[i] > 0:
-			p = refuseLost(p, d, c, "Partition %d of store %q is gone from the broker, and held records", i, d.Name)
+			p = refuseLost(p, d, c, true, "Partition %d of store %q is gone from the broker, and held records", i, d.Name)
 			if !p.Blocked() {
 				p.Changes = append(p.Changes, Change{Field: FieldEvents, Partition: i, From: "lost", To: "create"})
 			}
@@ -414,14 +419,14 @@ func diffLogs(p Plan, d DesiredStore, o ObservedStore, c Context) Plan {
 }
 
 // refuseLost refuses to go on without records, unless a person has said so.
-func refuseLost(p Plan, d DesiredStore, c Context, format string, args ...any) Plan {
+func refuseLost(p Plan, d DesiredStore, c Context, blocks bool, format string, args ...any) Plan {
 	token := Token(c.UID, FieldEvents, fmt.Sprintf("%s#%d", d.Name, c.AcceptedLosses))
 	if Confirmed(c.Confirm, token) {
 		p.LossAccepted = true
 		return p
 	}
 	p.Refusals = append(p.Refusals, Refusal{
-		Reason: ReasonDataLost, Field: FieldEvents, Token: token, Blocks: true,
+		Reason: ReasonDataLost, Field: FieldEvents, Token: token, Blocks: blocks,
 		Message: fmt.Sprintf(format, args...) + fmt.Sprintf(": restore them, or confirm with %s to go on without", token),
 	})
 	return p

@@ -377,6 +377,12 @@ func TestStore(t *testing.T) {
 			want: brief{Changes: []string{"snapshots: true -> false", "maxEventBytes: 9 -> 7"}},
 		},
 
+		"Remains": {
+			reason: "A part that nobody has marked is somebody's, too.",
+			args:   args{d: desired(), o: ObservedStore{Remains: `topic "shop.orders.snapshots"`}},
+			want:   brief{Refusals: []refusal{{ReasonUnowned, FieldOwner, Token(uid, FieldOwner, Owner{}.String()+"#0")}}, Blocked: true},
+		},
+
 		// Logs.
 		"LogMissing": {
 			reason: "A partition of which nobody knows any record is made again.",
@@ -411,6 +417,23 @@ func TestStore(t *testing.T) {
 				c: Context{KnownRecords: map[int]int64{0: 5}, Confirm: lossToken},
 			},
 			want: brief{Loss: true},
+		},
+		"LogReplaced": {
+			reason: "A sourcing store forgets nothing: fewer records than were known are another log, or what is left of it.",
+			args:   args{d: desired(), o: observed(func(o *ObservedStore) { o.Logs[0].Records = 4 }), c: Context{KnownRecords: map[int]int64{0: 5}}},
+			want:   brief{Refusals: []refusal{{ReasonDataLost, FieldEvents, lossToken}}},
+		},
+		"LogReplacedConfirmed": {
+			reason: "A person has said to go on with what is left.",
+			args:   args{d: desired(), o: observed(func(o *ObservedStore) { o.Logs[0].Records = 4 }), c: Context{KnownRecords: map[int]int64{0: 5}, Confirm: lossToken}},
+			want:   brief{Loss: true},
+		},
+		"LogShrunk": {
+			reason: "A streaming store forgets.",
+			args: args{d: desired(), o: observed(func(o *ObservedStore) {
+				o.Kind = layout.Streaming
+				o.Logs[0].Records = 4
+			}), c: Context{KnownRecords: map[int]int64{0: 5}}},
 		},
 		"LogExpired": {
 			reason: "A streaming store empties by itself.",
@@ -471,6 +494,7 @@ func TestPartitionCount(t *testing.T) {
 		"Asked":        {reason: "The resource says how many.", d: 3, want: 3},
 		"Marked":       {reason: "The marker decides, whatever the spec says.", d: 3, o: ObservedStore{Marked: true, StoreSettings: StoreSettings{Partitions: 4}}, want: 4},
 		"Adopted":      {reason: "What exists is counted by its last partition.", o: ObservedStore{Logs: []Log{{Partition: 0}, {Partition: 4}}}, want: 5},
+		"AdoptedTopic": {reason: "The broker has a number, which stays.", d: 8, o: ObservedStore{StoreSettings: StoreSettings{Partitions: 5}}, want: 5},
 		"AdoptedFewer": {reason: "More may be asked for than was found.", d: 8, o: ObservedStore{Logs: []Log{{Partition: 4}}}, want: 8},
 	}
 	for name, tc := range cases {

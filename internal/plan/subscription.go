@@ -96,7 +96,7 @@ type Group struct {
 	OldestUnread time.Time
 }
 
-// Exists reports whether the broker has anything of the subscription.
+// Exists reports whether the broker has a subscription that somebody owns. Groups without a marker are nobody's.
 func (o ObservedSubscription) Exists() bool { return o.Marked }
 
 // Lag is how many records are not acknowledged, over all partitions.
@@ -126,7 +126,7 @@ func Subscription(d DesiredSubscription, o ObservedSubscription, c Context) Plan
 		return p
 	}
 	if c.ObserveOnly {
-		return Plan{}
+		return Plan{Unavailable: o.Unavailable}
 	}
 	if err := layout.ValidateStore(d.Store); err != nil {
 		p.refuse(Refusal{
@@ -146,15 +146,19 @@ func Subscription(d DesiredSubscription, o ObservedSubscription, c Context) Plan
 		p.Unavailable = o.Unavailable
 		return p
 	}
-	if !o.Exists() {
+	if !o.Exists() && len(o.Groups) == 0 {
 		return createSubscription(p, d, o, c)
+	}
+	if !o.Exists() && len(c.KnownPositions) > 0 { // It was ours, and has lost its marker alone.
+		o.Owner = d.Owner
+		p.Changes = append(p.Changes, Change{Field: FieldOwner, From: "lost", To: d.Owner.String()})
 	}
 	changes, refusals := claim(fmt.Sprintf("Subscription %q", d), d.Owner, o.Owner, o.Takeovers, c)
 	p.Changes, p.Refusals = append(p.Changes, changes...), append(p.Refusals, refusals...)
 	if p.Blocked() {
 		return p
 	}
-	if d.DeadLetterRetention != o.DeadLetterRetention {
+	if d.DeadLetterRetention != o.DeadLetterRetention && !p.refuses(FieldDeadLetterRetention) {
 		p = diffDeadLetters(p, d, o, c)
 	}
 	p.Changes = append(p.Changes, d.Settings.diff(o.Settings)...)
@@ -164,6 +168,7 @@ func Subscription(d DesiredSubscription, o ObservedSubscription, c Context) Plan
 	}
 	p = diffReplay(p, d, o, c)
 	p.Changes = append(p.Changes, diffPrincipal(d.Principal, o.Principal)...)
+	p.leaveOutRefused()
 	return p
 }
 

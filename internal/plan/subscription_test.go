@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -42,6 +43,7 @@ func observedSub(edit ...func(*ObservedSubscription)) ObservedSubscription {
 
 func TestSubscription(t *testing.T) {
 	gone := func(o *ObservedSubscription) { *o = ObservedSubscription{Partitions: 2, StoreOwner: orders()} }
+	unmarked := func(o *ObservedSubscription) { o.Owner, o.Marked, o.Created = Owner{}, false, false }
 	replay := func(d *DesiredSubscription) { d.Replay = &Replay{ID: "r2", From: Start{Earliest: true}} }
 	positionToken := func(losses string) string { return Token(uid, FieldGroup, "Earliest#"+losses) }
 	replayToken := func(fromTo string) string { return Token(uid, FieldReplay, fromTo) }
@@ -69,6 +71,21 @@ func TestSubscription(t *testing.T) {
 			reason: "If even the marker is gone, positions that status knows come back: nothing jumps.",
 			args:   args{d: desiredSub(), o: observedSub(gone), c: Context{KnownPositions: map[int]string{1: "7"}}},
 			want:   brief{Changes: append([]string{owner, "position of partition 0: Earliest", "position of partition 1: missing -> 7"}, end...)},
+		},
+		"Unowned": {
+			reason: "A position that nobody has marked is somebody's: it is not moved without a word.",
+			args:   args{d: desiredSub(), o: observedSub(unmarked)},
+			want:   brief{Refusals: []refusal{{ReasonUnowned, FieldOwner, Token(uid, FieldOwner, Owner{}.String()+"#0")}}, Blocked: true},
+		},
+		"UnownedConfirmed": {
+			reason: "Who adopts a subscription goes on where it is.",
+			args:   args{d: desiredSub(), o: observedSub(unmarked), c: Context{Confirm: Token(uid, FieldOwner, Owner{}.String()+"#0")}},
+			want:   brief{Changes: []string{owner, "positions: set in every partition"}},
+		},
+		"MarkerLost": {
+			reason: "What status knows was ours: the marker comes back, and the position stays.",
+			args:   args{d: desiredSub(), o: observedSub(unmarked), c: Context{KnownPositions: map[int]string{0: "5", 1: "6"}}},
+			want:   brief{Changes: []string{strings.Replace(owner, ": ", ": lost -> ", 1), "positions: set in every partition"}},
 		},
 		"CreateUnsupported": {
 			reason: "What the backend lacks stops the creation.",

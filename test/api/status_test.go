@@ -31,7 +31,7 @@ func TestStatus(t *testing.T) {
 			Partitions: new(int32(6)), Positions: []common.PartitionRange{{Partition: 0}, {Partition: 1, First: "1-0", Last: "2-0", Records: new(int64(2))}},
 			Records: new(int64(0)), Bytes: new(int64(0)), OldestRecordTime: at, NewestRecordTime: at,
 			Retention:     &common.RetentionObservation{Duration: common.DurationOf(time.Hour), Bytes: new(int64(1))},
-			MaxEventBytes: new(int64(1)), Durability: &common.DurabilityObservation{Replicas: new(int32(1)), MinInSync: new(int32(1)), Persistent: new(false), Note: "n"},
+			MaxEventBytes: new(int64(1)), Durability: &common.DurabilityObservation{Replicas: new(int32(1)), Persistent: new(false), Note: "n"},
 			ExpiredEvents: new(int64(0)), AcceptedLosses: new(int32(1)), Principal: principal, AppliedConfig: []string{"segment.ms"},
 		}
 		writeStatus(t, es, &namespaced.EventStore{}, func(o *namespaced.EventStore) any { return o.Status })

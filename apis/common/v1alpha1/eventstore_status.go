@@ -142,19 +142,15 @@ type RetentionObservation struct {
 
 // DurabilityObservation is how many copies of an event there are on the broker.
 type DurabilityObservation struct {
-	// Replicas is how many copies of every event there are, the first included.
+	// Replicas is how many copies of every event there are, the first included. Absent: the broker does not tell.
 	// +optional
 	Replicas *int32 `json:"replicas,omitempty"`
 
-	// MinInSync is how many copies are confirmed before an append succeeds.
-	// +optional
-	MinInSync *int32 `json:"minInSync,omitempty"`
-
-	// Persistent says whether the server writes an append-only file. Backends: redis.
+	// Persistent says whether what the broker has confirmed outlives a restart.
 	// +optional
 	Persistent *bool `json:"persistent,omitempty"`
 
-	// Note says in one sentence what the backend does not promise, if anything.
+	// Note says in a few words where events are kept, and how many copies must be confirmed where the broker tells.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Note string `json:"note,omitempty"`

@@ -32,6 +32,12 @@ type SubscriptionObservation struct {
 	// +optional
 	Consumers *int32 `json:"consumers,omitempty"`
 
+	// EventStoreUID is the UID of the EventStore whose records Positions are of. If that has been deleted and made
+	// again, they mean nothing in the new one, and are not restored.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	EventStoreUID string `json:"eventStoreUID,omitempty"`
+
 	// Positions is the position of the next record to deliver, for every partition.
 	// +optional
 	// +listType=map

@@ -178,11 +178,6 @@ func (in *DurabilityObservation) DeepCopyInto(out *DurabilityObservation) {
 		*out = new(int32)
 		**out = **in
 	}
-	if in.MinInSync != nil {
-		in, out := &in.MinInSync, &out.MinInSync
-		*out = new(int32)
-		**out = **in
-	}
 	if in.Persistent != nil {
 		in, out := &in.Persistent, &out.Persistent
 		*out = new(bool)

@@ -28,11 +28,11 @@ func Of(p plan.Plan, exists bool, deletion []plan.Refusal) []xpv2.Condition {
 		return []xpv2.Condition{v1alpha1.NotReady(v1alpha1.ReasonUnavailable, "The broker does not serve all of it: "+p.Unavailable), accepted}
 	case waitsForStore(p):
 		return []xpv2.Condition{v1alpha1.NotReady(v1alpha1.ReasonStoreNotReady, p.Refusals[0].Message), v1alpha1.Accepted()}
-	case p.Blocked() && has(p, plan.ReasonDataLost):
+	case p.Has(plan.ReasonDataLost):
 		return []xpv2.Condition{v1alpha1.NotReady(v1alpha1.ReasonDataLost, accepted.Message), accepted}
 	case p.Blocked():
 		return []xpv2.Condition{v1alpha1.NotReady(v1alpha1.ReasonRefused, accepted.Message), accepted}
-	case has(p, plan.ReasonPositionUnknown): // Consumers of that partition would find no position.
+	case p.Has(plan.ReasonPositionUnknown): // Consumers of that partition would find no position.
 		return []xpv2.Condition{v1alpha1.NotReady(v1alpha1.ReasonPositionUnknown, accepted.Message), accepted}
 	case !exists:
 		return []xpv2.Condition{xpv2.Creating(), accepted}
@@ -66,16 +66,7 @@ func refusal(refusals []plan.Refusal) (reason xpv2.ConditionReason, message stri
 // waitsForStore reports whether all that is wrong is that the subscription's store is not there yet. That is no refusal:
 // the user has nothing to change.
 func waitsForStore(p plan.Plan) bool {
-	return len(p.Refusals) == 1 && has(p, plan.ReasonStoreNotFound)
-}
-
-func has(p plan.Plan, reason plan.Reason) bool {
-	for _, r := range p.Refusals {
-		if r.Reason == reason {
-			return true
-		}
-	}
-	return false
+	return len(p.Refusals) == 1 && p.Has(plan.ReasonStoreNotFound)
 }
 
 // repairs reports whether a part is missing without which applications fail.

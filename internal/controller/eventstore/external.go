@@ -73,7 +73,7 @@ func (e *external[T]) Observe(ctx context.Context, mg T) (runtimemanaged.Externa
 		mg.SetConditions(managed.NothingToObserve(fmt.Sprintf("Store %q", name)))
 	}
 	o := runtimemanaged.ExternalObservation{
-		ResourceExists:   observed.Exists() || e.plan.Blocked(),
+		ResourceExists:   observed.Exists() || e.plan.Blocked() || e.plan.Unavailable != "", // Nothing is made then.
 		ResourceUpToDate: len(e.plan.Changes) == 0,
 		Diff:             condition.Changes(e.plan.Changes),
 	}
@@ -115,16 +115,28 @@ func untouched[T object](mg T) bool {
 // observeDeleted says whether there is anything to delete: only what this resource owns. Why it cannot be deleted yet is
 // said here too, since the runtime's own condition has room for one error only.
 func (e *external[T]) observeDeleted(mg T) (runtimemanaged.ExternalObservation, error) {
-	exists := e.observed.Exists() && plan.Owned(e.owner, e.observed.Owner)
-	if !exists {
+	if !e.owns(mg, e.observed) {
 		e.broker.ForgetStore(meta.GetExternalName(mg), e.watcher)
 		e.pacer.Forget(mg.GetUID())
 		mg.SetConditions(condition.Deleting(nil)...)
 		return runtimemanaged.ExternalObservation{}, nil
 	}
 	e.desired = desired(mg, e.owner, e.broker.Capabilities())
-	mg.SetConditions(condition.Deleting(plan.DeleteStore(e.desired, e.observed, e.deletion(mg)))...)
+	if e.observed.Marked {
+		mg.SetConditions(condition.Deleting(plan.DeleteStore(e.desired, e.observed, e.deletion(mg)))...)
+	} else {
+		mg.SetConditions(condition.Deleting(nil)...)
+	}
 	return runtimemanaged.ExternalObservation{ResourceExists: true}, nil
+}
+
+// owns reports whether there is something of this resource's to delete: its store, or the user of one that has lost its
+// marker. The events of that are nobody's, and stay.
+func (e *external[T]) owns(mg T, o plan.ObservedStore) bool {
+	if o.Owner == (plan.Owner{}) {
+		return o.Principal != (plan.Principal{}) && !untouched(mg)
+	}
+	return plan.Owned(e.owner, o.Owner)
 }
 
 // Create makes the store as planned. It may be called again after a crash at any point.
@@ -170,8 +182,13 @@ func (e *external[T]) Delete(ctx context.Context, mg T) (runtimemanaged.External
 	if err != nil {
 		return runtimemanaged.ExternalDelete{}, err
 	}
-	if !plan.Owned(e.owner, observed.Owner) {
+	if !e.owns(mg, observed) {
 		return runtimemanaged.ExternalDelete{}, nil // It has got another owner since it was observed.
+	}
+	if !observed.Marked { // Only the user goes.
+		err = e.broker.DeleteStore(ctx, name, e.owner)
+		e.watcher.Notify()
+		return runtimemanaged.ExternalDelete{}, err
 	}
 	if err := e.refuse(mg, plan.DeleteStore(e.desired, observed, e.deletion(mg))); err != nil {
 		return runtimemanaged.ExternalDelete{}, errors.Join(err, e.restoreWriters(ctx, mg, observed))

@@ -34,6 +34,9 @@ func (e *external[T]) setStatus(mg T, ours bool) {
 	}
 	if o.Persistence != "" {
 		s.Durability = &v1alpha1.DurabilityObservation{Persistent: ptr.To(o.Persists), Note: o.Persistence}
+		if o.Replicas != 0 {
+			s.Durability.Replicas = ptr.To(int32(o.Replicas)) //nolint:gosec // A small number.
+		}
 	}
 	s.AppliedConfig = e.appliedConfig(s.AppliedConfig)
 	s.Principal = e.credentials.Observation(o.Principal, "")
@@ -42,7 +45,7 @@ func (e *external[T]) setStatus(mg T, ours bool) {
 	switch {
 	case e.plan.LossAccepted && len(e.plan.Changes) == 0:
 		e.countLoss(mg)
-	case e.plan.LossAccepted, e.plan.Blocked(), e.plan.Unavailable != "":
+	case e.plan.LossAccepted, e.plan.Blocked(), e.plan.Has(plan.ReasonDataLost), e.plan.Unavailable != "":
 		// What was known of lost records is what says that they are lost. It stays until their loss has been counted,
 		// or else the confirmation would cover the next loss too.
 		return

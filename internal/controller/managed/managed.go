@@ -4,6 +4,7 @@ package managed
 
 import (
 	"context"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -51,7 +52,6 @@ type Kind[T Object] struct {
 	New       func() T
 	NewList   func() resource.ManagedList
 	Connector runtimemanaged.TypedExternalConnector[T]
-	Trigger   *trigger.Trigger
 	Watch     func(*builder.Builder) *builder.Builder // What else to watch. Default: nothing.
 }
 
@@ -76,6 +76,16 @@ func NewShell(mgr ctrl.Manager, o Options, gvk schema.GroupVersionKind) Shell {
 	}
 }
 
+// LongestPoll is how many poll intervals a resource may ask for with the annotation crossplane.io/poll-interval. What nobody
+// asks for in a longer time is not watched for drift any more.
+const LongestPoll = 2
+
+// poll spreads the polls of resources, and has none wait too long.
+func (s Shell) poll(_ resource.Managed, interval time.Duration) time.Duration {
+	interval = min(interval, LongestPoll*s.PollInterval)
+	return interval + time.Duration((rand.Float64()-0.5)*2*float64(s.PollJitter)) //nolint:gosec // Not a secret.
+}
+
 // Setup adds the controller of a kind.
 func Setup[T Object](mgr ctrl.Manager, s Shell, k Kind[T]) error {
 	name := runtimemanaged.ControllerName(k.GVK.GroupKind().String())
@@ -86,7 +96,7 @@ func Setup[T Object](mgr ctrl.Manager, s Shell, k Kind[T]) error {
 		runtimemanaged.WithLogger(s.Logger.WithValues("controller", name)),
 		runtimemanaged.WithRecorder(s.Recorder),
 		runtimemanaged.WithPollInterval(s.PollInterval),
-		runtimemanaged.WithPollJitterHook(s.PollJitter),
+		runtimemanaged.WithPollIntervalHook(s.poll),
 		runtimemanaged.WithDeterministicExternalName(true),
 		// What was created is there at once, and reads after a write are fresh: waiting would only delay deletion.
 		runtimemanaged.WithCreationGracePeriod(0),

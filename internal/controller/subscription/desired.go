@@ -66,9 +66,13 @@ func deletion[T object](mg T) plan.Context {
 	return plan.Context{UID: string(mg.GetUID()), Confirm: mg.GetAnnotations()[v1alpha1.AnnotationConfirm]}
 }
 
-// knownPositions joins what status knows with what was seen since it was written.
-func knownPositions(o *v1alpha1.SubscriptionObservation, seen map[int]string) map[int]string {
-	known := positions(o.Positions)
+// knownPositions joins what status knows with what was seen since it was written. Positions in a store that was deleted and
+// made again say nothing of the new one.
+func knownPositions(o *v1alpha1.SubscriptionObservation, store string, seen map[int]string) map[int]string {
+	known := map[int]string{}
+	if o.EventStoreUID == store {
+		known = positions(o.Positions)
+	}
 	maps.Copy(known, seen)
 	return known
 }

@@ -72,7 +72,7 @@ func (e *external[T]) Observe(ctx context.Context, mg T) (runtimemanaged.Externa
 		mg.SetConditions(managed.NothingToObserve(fmt.Sprintf("Subscription %q", e.id)))
 	}
 	o := runtimemanaged.ExternalObservation{
-		ResourceExists:   observed.Exists() || e.plan.Blocked(),
+		ResourceExists:   observed.Exists() || e.plan.Blocked() || e.plan.Unavailable != "", // Nothing is made then.
 		ResourceUpToDate: len(e.plan.Changes) == 0,
 		Diff:             condition.Changes(e.plan.Changes),
 	}
@@ -105,8 +105,7 @@ func untouched[T object](mg T) bool {
 // observeDeleted says whether there is anything to delete: only what this resource owns. Why it cannot be deleted yet is
 // said here too, since the runtime's own condition has room for one error only.
 func (e *external[T]) observeDeleted(mg T) (runtimemanaged.ExternalObservation, error) {
-	exists := e.observed.Exists() && plan.Owned(e.owner, e.observed.Owner)
-	if !exists {
+	if !e.owns(mg, e.observed) {
 		e.broker.ForgetSubscription(e.id, e.watcher)
 		e.broker.ForgetStore(e.id.Store, e.watcher)
 		e.pacer.Forget(mg.GetUID())
@@ -114,8 +113,21 @@ func (e *external[T]) observeDeleted(mg T) (runtimemanaged.ExternalObservation, 
 		return runtimemanaged.ExternalObservation{}, nil
 	}
 	e.desired = desired(mg, e.id, e.owner)
-	mg.SetConditions(condition.Deleting(plan.DeleteSubscription(e.desired, e.observed, deletion(mg)))...)
+	if e.observed.Exists() {
+		mg.SetConditions(condition.Deleting(plan.DeleteSubscription(e.desired, e.observed, deletion(mg)))...)
+	} else {
+		mg.SetConditions(condition.Deleting(nil)...)
+	}
 	return runtimemanaged.ExternalObservation{ResourceExists: true}, nil
+}
+
+// owns reports whether there is something of this resource's to delete: its subscription, or the user of one that has lost
+// its marker.
+func (e *external[T]) owns(mg T, o plan.ObservedSubscription) bool {
+	if o.Owner == (plan.Owner{}) {
+		return o.Principal != (plan.Principal{}) && !untouched(mg)
+	}
+	return plan.Owned(e.owner, o.Owner)
 }
 
 // Create makes the subscription as planned. It may be called again after a crash at any point.
@@ -176,10 +188,10 @@ func (e *external[T]) Delete(ctx context.Context, mg T) (runtimemanaged.External
 	if err != nil {
 		return runtimemanaged.ExternalDelete{}, err
 	}
-	if !plan.Owned(e.owner, observed.Owner) {
+	if !e.owns(mg, observed) {
 		return runtimemanaged.ExternalDelete{}, nil // It has got another owner since it was observed.
 	}
-	if refusals := plan.DeleteSubscription(e.desired, observed, deletion(mg)); len(refusals) > 0 {
+	if refusals := plan.DeleteSubscription(e.desired, observed, deletion(mg)); len(refusals) > 0 && observed.Exists() {
 		mg.SetConditions(condition.Deleting(refusals)...)
 		return runtimemanaged.ExternalDelete{}, condition.Error(refusals)
 	}
@@ -198,7 +210,8 @@ func (e *external[T]) setContext(ctx context.Context, mg T) error {
 	c.Namespace = e.broker.Namespace
 	c.ObserveOnly = managed.ObserveOnly(mg)
 	c.AcceptedLosses = int(ptr.Deref(mg.Observation().AcceptedLosses, 0))
-	c.KnownPositions = knownPositions(mg.Observation(), e.broker.LastPositions(e.id, e.owner.UID))
+	store := e.observed.StoreOwner.UID
+	c.KnownPositions = knownPositions(mg.Observation(), store, e.broker.LastPositions(e.id, e.owner.UID, store))
 	if r := mg.Observation().LastReplay; r != nil {
 		c.KnownReplay = r.ID
 	}

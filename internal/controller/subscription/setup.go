@@ -2,8 +2,10 @@
 package subscription
 
 import (
+	"cmp"
 	"context"
 
+	"github.com/crossplane/crossplane-runtime/v2/pkg/errors"
 	"github.com/crossplane/crossplane-runtime/v2/pkg/meta"
 	"github.com/crossplane/crossplane-runtime/v2/pkg/resource"
 	xpv2 "github.com/crossplane/crossplane/apis/v2/core/v2"
@@ -22,6 +24,9 @@ import (
 // SetupCluster adds the controller of cluster-scoped Subscriptions.
 func SetupCluster(mgr ctrl.Manager, o managed.Options) error {
 	s := managed.NewShell(mgr, o, clusterv1alpha1.SubscriptionGroupVersionKind)
+	if err := indexStore(mgr, &clusterv1alpha1.Subscription{}); err != nil {
+		return err
+	}
 	return managed.Setup(mgr, s, managed.Kind[*clusterv1alpha1.Subscription]{
 		GVK:       clusterv1alpha1.SubscriptionGroupVersionKind,
 		New:       func() *clusterv1alpha1.Subscription { return &clusterv1alpha1.Subscription{} },
@@ -35,6 +40,9 @@ func SetupCluster(mgr ctrl.Manager, o managed.Options) error {
 // SetupNamespaced adds the controller of namespaced Subscriptions.
 func SetupNamespaced(mgr ctrl.Manager, o managed.Options) error {
 	s := managed.NewShell(mgr, o, namespacedv1alpha1.SubscriptionGroupVersionKind)
+	if err := indexStore(mgr, &namespacedv1alpha1.Subscription{}); err != nil {
+		return err
+	}
 	return managed.Setup(mgr, s, managed.Kind[*namespacedv1alpha1.Subscription]{
 		GVK:       namespacedv1alpha1.SubscriptionGroupVersionKind,
 		New:       func() *namespacedv1alpha1.Subscription { return &namespacedv1alpha1.Subscription{} },
@@ -55,19 +63,31 @@ var readyChanged = predicate.Funcs{
 	},
 }
 
+// byStore is the index of subscriptions by the store that they read. Those whose reference is not resolved yet are under
+// [unresolved], which no store can be called.
+const (
+	byStore    = "eventStore"
+	unresolved = "-"
+)
+
+func indexStore(mgr ctrl.Manager, sub client.Object) error {
+	err := mgr.GetFieldIndexer().IndexField(context.Background(), sub, byStore, func(o client.Object) []string {
+		return []string{cmp.Or(o.(object).EventStore(), unresolved)} //nolint:forcetypeassert // The index is of subscriptions.
+	})
+	return errors.Wrap(err, "cannot index Subscriptions by their store")
+}
+
 // readersOf maps a store to the subscriptions that read it, or wait for it.
 func readersOf(s managed.Shell, list func() resource.ManagedList) func(context.Context, client.Object) []reconcile.Request {
 	return func(ctx context.Context, store client.Object) []reconcile.Request {
-		l := list()
-		if err := s.Client.List(ctx, l, client.InNamespace(store.GetNamespace())); err != nil {
-			s.Logger.Debug("Cannot list Subscriptions", "error", err)
-			return nil
-		}
-		name := meta.GetExternalName(store)
 		var requests []reconcile.Request
-		for _, mg := range l.GetItems() {
-			sub, ok := mg.(object)
-			if ok && (sub.EventStore() == "" || sub.EventStore() == name) {
+		for _, name := range []string{meta.GetExternalName(store), unresolved} {
+			l := list()
+			if err := s.Client.List(ctx, l, client.InNamespace(store.GetNamespace()), client.MatchingFields{byStore: name}); err != nil {
+				s.Logger.Info("Cannot list the Subscriptions of a store", "eventStore", name, "error", err)
+				continue
+			}
+			for _, mg := range l.GetItems() {
 				requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(mg)})
 			}
 		}

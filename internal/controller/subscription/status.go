@@ -49,7 +49,7 @@ func setCounts(s *v1alpha1.SubscriptionObservation, o plan.ObservedSubscription)
 	s.DeadLetters = ptr.To(managed.Rounded(o.DeadLetters))
 	s.LagSeconds = ptr.To(managed.Rounded(lagSeconds(o)))
 	if len(o.Groups) == o.Partitions { // Of a lost position what was known stays, to be restored.
-		s.Positions = positionsOf(o.Groups)
+		s.Positions, s.EventStoreUID = positionsOf(o.Groups), o.StoreOwner.UID
 	}
 }
 

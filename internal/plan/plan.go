@@ -140,7 +140,7 @@ const (
 	ReasonReplayBusy Reason = "ReplayBusy"
 	// ReasonPositionUnknown: a position is missing on the broker and nobody remembers it.
 	ReasonPositionUnknown Reason = "PositionUnknown"
-	// ReasonStoreNotFound: the store of a subscription is not there, or not ours.
+	// ReasonStoreNotFound: the store of a subscription is not there.
 	ReasonStoreNotFound Reason = "StoreNotFound"
 )
 

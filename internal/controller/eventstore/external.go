@@ -118,6 +118,7 @@ func (e *external[T]) observeDeleted(mg T) (runtimemanaged.ExternalObservation, 
 	if !e.owns(mg, e.observed) {
 		e.broker.ForgetStore(meta.GetExternalName(mg), e.watcher)
 		e.pacer.Forget(mg.GetUID())
+		e.repeats.Forget(mg.GetUID())
 		mg.SetConditions(condition.Deleting(nil)...)
 		return runtimemanaged.ExternalObservation{}, nil
 	}
@@ -163,6 +164,9 @@ func (e *external[T]) Update(ctx context.Context, mg T) (runtimemanaged.External
 	}
 	e.Metrics.Applied("EventStore", e.plan.Changes)
 	e.Recorder.Event(mg, event.Normal(reasonChanged, condition.Changes(e.plan.Changes)))
+	if err := e.repeats.Check(mg.GetUID(), condition.Changes(e.plan.Changes)); err != nil {
+		return runtimemanaged.ExternalUpdate{}, err
+	}
 	e.watcher.Notify() // Observed again at once: it is Ready when the broker says so.
 	return runtimemanaged.ExternalUpdate{ConnectionDetails: e.details(), AdditionalDetails: condition.Details(e.plan.Changes)}, nil
 }

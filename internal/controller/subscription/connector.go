@@ -26,7 +26,8 @@ type object interface {
 // connector makes an external client for each reconcile.
 type connector[T object] struct {
 	managed.Shell
-	pacer *managed.Pacer
+	pacer   *managed.Pacer
+	repeats managed.Repeats
 }
 
 func newConnector[T object](s managed.Shell) *connector[T] {

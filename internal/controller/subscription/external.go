@@ -109,6 +109,7 @@ func (e *external[T]) observeDeleted(mg T) (runtimemanaged.ExternalObservation, 
 		e.broker.ForgetSubscription(e.id, e.watcher)
 		e.broker.ForgetStore(e.id.Store, e.watcher)
 		e.pacer.Forget(mg.GetUID())
+		e.repeats.Forget(mg.GetUID())
 		mg.SetConditions(condition.Deleting(nil)...)
 		return runtimemanaged.ExternalObservation{}, nil
 	}
@@ -155,6 +156,9 @@ func (e *external[T]) Update(ctx context.Context, mg T) (runtimemanaged.External
 	recordReplay(mg, e.plan.Changes, before)
 	e.Metrics.Applied("Subscription", e.plan.Changes)
 	e.Recorder.Event(mg, event.Normal(reasonChanged, condition.Changes(e.plan.Changes)))
+	if err := e.repeats.Check(mg.GetUID(), condition.Changes(e.plan.Changes)); err != nil {
+		return runtimemanaged.ExternalUpdate{}, err
+	}
 	e.watcher.Notify() // Observed again at once: it is Ready when the broker says so.
 	return runtimemanaged.ExternalUpdate{ConnectionDetails: e.details(mg), AdditionalDetails: condition.Details(e.plan.Changes)}, nil
 }

@@ -3,10 +3,12 @@ package api_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -20,6 +22,35 @@ import (
 func TestExamples(t *testing.T) {
 	applyFolder(t, "../../examples", "cluster", "namespaced", "providerconfigs", "claims", "servicebinding")
 }
+
+// TestDocumentation applies the manifests in the documentation in the same way. Those of Crossplane's own kinds, and parts
+// of manifests, are left out.
+func TestDocumentation(t *testing.T) {
+	pages, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range append(pages, "../../README.md") {
+		b, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, block := range yamlBlock.FindAllSubmatch(b, -1) {
+			for _, u := range decode(t, block[1]) {
+				if !strings.Contains(u.GroupVersionKind().Group, "eventstore") {
+					continue
+				}
+				t.Run(fmt.Sprintf("%s/%d-%s", filepath.Base(page), i, u.GetKind()), func(t *testing.T) {
+					if err := tryStrictly(t, u); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+		}
+	}
+}
+
+var yamlBlock = regexp.MustCompile("(?s)```yaml\n(.*?)```")
 
 // TestPackageObjects applies what the packages carry.
 func TestPackageObjects(t *testing.T) {

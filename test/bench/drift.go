@@ -56,7 +56,10 @@ func (b *bench) drift(ctx context.Context, w *plane.Workspace) error {
 				if in.err = pause(ctx, in.pause); in.err != nil {
 					continue
 				}
-				in.took, in.err = backdoor.Repair(ctx, in.Change, in.Target, repairPatience)
+				var before string
+				if before, in.err = in.See(ctx, in.Target); in.err == nil {
+					in.took, in.err = backdoor.Repair(ctx, in.Change, in.Target, before, repairPatience)
+				}
 				if in.err == nil {
 					b.say("%s, %s: repaired after %s", in.Name, in.Target, in.took.Round(10*time.Millisecond))
 				} else {

@@ -37,6 +37,7 @@ func (b *brokerUnderTest) restart(ctx context.Context, kill bool, down time.Dura
 	if err := b.process.Restart(ctx); err != nil {
 		return err
 	}
+	b.restarted.Add(1)
 	b.count("times "+how, 1)
 	return nil
 }

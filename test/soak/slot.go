@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/crossplane-contrib/provider-eventstore/test/bench/backdoor"
 	"github.com/crossplane-contrib/provider-eventstore/test/bench/plane"
 )
@@ -23,6 +25,9 @@ type slot struct {
 
 	writer  *writer // nil: there is no store.
 	readers []*reader
+
+	// right is what there was of stores and subscriptions when they had become Ready, by what a change of it is called.
+	right map[backdoor.Target]map[string]string
 }
 
 // live lets stores come and go until alive ends. The last one stays.
@@ -43,7 +48,8 @@ func (s *slot) oneStore(ctx, alive context.Context) error {
 		opts = append(opts, plane.Protected)
 	}
 	store := s.w.Store(s.name, s.broker.config, opts...)
-	if _, err := s.w.CreateReady(ctx, store, patience); err != nil {
+	s.right = map[backdoor.Target]map[string]string{}
+	if err := s.create(ctx, store, backdoor.Target{Store: s.w.External(s.name)}); err != nil {
 		return err
 	}
 	s.broker.count("stores", 1)
@@ -84,9 +90,36 @@ func (s *slot) act(ctx context.Context) error {
 	}
 }
 
+// create makes a store or subscription, and looks what the broker has of it, unless that went down meanwhile: what a crash
+// takes away may not be back yet.
+func (s *slot) create(ctx context.Context, o client.Object, t backdoor.Target) error {
+	began := s.broker.restarted.Load()
+	if _, err := s.w.CreateReady(ctx, o, patience); err != nil {
+		return err
+	}
+	s.broker.up.RLock()
+	defer s.broker.up.RUnlock()
+	if s.broker.restarted.Load() != began {
+		return nil
+	}
+	s.right[t] = map[string]string{}
+	for _, c := range s.broker.door.Changes() {
+		if c.Subscription != (t.Subscription != "") || c.Destroys {
+			continue
+		}
+		seen, err := c.See(ctx, t)
+		if err != nil {
+			return err
+		}
+		s.right[t][c.Name] = seen
+	}
+	return nil
+}
+
 func (s *slot) subscribe(ctx context.Context) error {
 	name := s.freeName()
-	if _, err := s.w.CreateReady(ctx, s.w.Subscription(name, s.name, s.broker.config), patience); err != nil {
+	t := backdoor.Target{Store: s.w.External(s.name), Subscription: name}
+	if err := s.create(ctx, s.w.Subscription(name, s.name, s.broker.config), t); err != nil {
 		return err
 	}
 	secret, err := s.w.Secret(ctx, name)
@@ -119,8 +152,8 @@ func (s *slot) unsubscribe(ctx context.Context, i int) error {
 	return s.w.Delete(ctx, s.w.Subscription(r.name, s.name, s.broker.config), patience)
 }
 
-// drift changes something behind the provider's back, and waits until it is repaired. The broker stays up meanwhile: what
-// it loses in a crash is another matter.
+// drift changes something behind the provider's back, and waits until it is repaired, after what a crash has taken is. The
+// broker stays up meanwhile.
 func (s *slot) drift(ctx context.Context) error {
 	s.broker.up.RLock()
 	defer s.broker.up.RUnlock()
@@ -138,7 +171,14 @@ func (s *slot) drift(ctx context.Context) error {
 			defer r.rest()
 		}
 	}
-	took, err := backdoor.Repair(ctx, c, t, patience)
+	right, ok := s.right[t][c.Name]
+	if !ok {
+		return nil
+	}
+	if err := backdoor.Await(ctx, c, t, right, patience); err != nil {
+		return fmt.Errorf("%s is not as it was made (%s): %w", t, c.Name, err)
+	}
+	took, err := backdoor.Repair(ctx, c, t, right, patience)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/crossplane-contrib/provider-eventstore/test/bench/backdoor"
@@ -34,7 +35,8 @@ type brokerUnderTest struct {
 	process restartable
 
 	// up is held for writing while the broker is down, and for reading by whoever needs it to be there.
-	up sync.RWMutex
+	up        sync.RWMutex
+	restarted atomic.Int32 // How often it was.
 
 	mu    sync.Mutex
 	tally map[string]int

@@ -105,11 +105,7 @@ type Application interface {
 
 // Repair makes a change, and returns how long it took until what is there is as it was before. The time counts from when
 // the change was made.
-func Repair(ctx context.Context, c Change, t Target, patience time.Duration) (time.Duration, error) {
-	before, err := c.See(ctx, t)
-	if err != nil {
-		return 0, err
-	}
+func Repair(ctx context.Context, c Change, t Target, before string, patience time.Duration) (time.Duration, error) {
 	var made time.Time
 	for attempt := 1; ; attempt++ {
 		if err := c.Make(ctx, t); err != nil {
@@ -128,16 +124,28 @@ func Repair(ctx context.Context, c Change, t Target, patience time.Duration) (ti
 			return 0, fmt.Errorf("the change %q to %s has no effect that anybody could see: there is %q", c.Name, t, before)
 		}
 	}
-	var now string
-	for end := made.Add(patience); time.Now().Before(end); {
-		if now, err = c.See(ctx, t); err == nil && now == before {
-			return time.Since(made), nil
+	if err := Await(ctx, c, t, before, patience); err != nil {
+		return 0, fmt.Errorf("the change %q to %s is not repaired: %w", c.Name, t, err)
+	}
+	return time.Since(made), nil
+}
+
+// Await waits until what a change concerns is as it should be.
+func Await(ctx context.Context, c Change, t Target, want string, patience time.Duration) error {
+	for end := time.Now().Add(patience); ; {
+		now, err := c.See(ctx, t)
+		switch {
+		case err == nil && now == want:
+			return nil
+		case time.Now().After(end) && err != nil:
+			return fmt.Errorf("it cannot be seen after %s: %w", patience, err)
+		case time.Now().After(end):
+			return fmt.Errorf("after %s there is %q, and there should be %q", patience, now, want)
 		}
 		if err := pause(ctx, 50*time.Millisecond); err != nil {
-			return 0, err
+			return err
 		}
 	}
-	return 0, fmt.Errorf("the change %q to %s is not repaired after %s: there is %q, and there was %q (%w)", c.Name, t, patience, now, before, err)
 }
 
 // changed waits until the change can be seen: a broker of several parts may show it a moment later.

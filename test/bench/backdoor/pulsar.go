@@ -139,9 +139,29 @@ func words(text []byte) string {
 	return strings.Join(w, " ")
 }
 
+// seeRights tells of the principal's own rights, wherever they are, and of who may use its subscription.
 func (b *pulsarBroker) seeRights(ctx context.Context, t Target) (string, error) {
-	p, err := b.policies(ctx, t)
-	return words(p["auth_policies"]), err
+	var p struct {
+		Auth struct {
+			Namespace     map[string][]string            `json:"namespace_auth"`
+			Topics        map[string]map[string][]string `json:"destination_auth"`
+			Subscriptions map[string][]string            `json:"subscription_auth_roles"`
+		} `json:"auth_policies"`
+	}
+	err := b.call(ctx, http.MethodGet, pulsarNamespace(t), nil, &p)
+	rights := map[string][]string{"namespace": p.Auth.Namespace[principal(t)]}
+	for topic, roles := range p.Auth.Topics {
+		if actions, ok := roles[principal(t)]; ok {
+			rights[topic] = actions
+		}
+	}
+	if t.Subscription != "" {
+		rights["subscription"] = p.Auth.Subscriptions[t.Subscription]
+	}
+	for _, actions := range rights {
+		slices.Sort(actions)
+	}
+	return fmt.Sprint(rights), err
 }
 
 // addRight lets the principal do everything in the namespace.

@@ -29,6 +29,9 @@ type Kafka struct {
 
 	// RegistryTopic holds the markers of stores and subscriptions. Only the provider reads and writes it.
 	RegistryTopic string
+
+	// Provided means that somebody else makes the users of applications. They authenticate as the provider does.
+	Provided bool
 }
 
 // AWS says as whom to authenticate to Amazon MSK. The credentials are those of the environment.

@@ -45,6 +45,13 @@ func fence(topic string) acl {
 	}
 }
 
+// bar forbids one user to write to a topic.
+func bar(topic, user string) acl {
+	e := fence(topic)
+	e.principal = principal(user)
+	return e
+}
+
 // principal is how rights spell a user.
 func principal(user string) string { return "User:" + user }
 

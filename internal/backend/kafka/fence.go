@@ -199,9 +199,7 @@ func (b *Backend) awaitRecords(ctx context.Context, fences []fenced, errs []erro
 func (b *Backend) bar(ctx context.Context, changes []backend.StoreChange, errs []error) (barred []aclChange) {
 	for i, c := range changes {
 		if u := c.Observed.Principal.Name; errs[i] == nil && u != "" && has(c.Changes, plan.FieldEvents) {
-			e := fence(layout.KafkaEvents(c.Desired.Name))
-			e.principal = principal(u)
-			barred = append(barred, aclChange{e, i})
+			barred = append(barred, aclChange{bar(layout.KafkaEvents(c.Desired.Name), u), i})
 		}
 	}
 	b.addRights(ctx, barred, errs)

@@ -135,6 +135,19 @@ func (f *fold) value(key string) []byte {
 	return nil
 }
 
+// grants calls see with every user that a marker gives rights to. What is being deleted needs none.
+func (f *fold) grants(see func(user string, list []layout.KafkaACL)) {
+	for k, e := range f.entries {
+		switch {
+		case e.store != nil && e.store.Grant.User != "" && e.store.Deletion == "":
+			see(e.store.Grant.User, layout.KafkaStoreACL(strings.TrimPrefix(k, layout.KafkaStoreKeys)))
+		case e.subscription != nil && e.subscription.Grant.User != "" && e.subscription.Deletion == "":
+			store, name, _ := strings.Cut(strings.TrimPrefix(k, layout.KafkaSubscriptionKeys), "/")
+			see(e.subscription.Grant.User, layout.KafkaSubscriptionACL(store, name))
+		}
+	}
+}
+
 // storeMarker returns the marker of a store; nil without one. The error says that it cannot be read.
 func (f *fold) storeMarker(store string) (*storeMarker, error) {
 	e := f.entries[layout.KafkaStoreKey(store)]

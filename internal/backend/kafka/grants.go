@@ -29,6 +29,7 @@ type grantChange struct {
 	renew    bool              // The password is to be set.
 	list     []layout.KafkaACL // The rights.
 	topic    string            // That may be fenced; empty: none.
+	needed   map[acl]struct{}  // What others need of the rights that previous has.
 	seen     *access           // What was there when it began.
 }
 
@@ -71,33 +72,69 @@ func (c grantChange) differs(a *access) (add, remove []acl) {
 	if c.user != "" {
 		want = rightsOf(c.user, c.list)
 	}
-	var is []acl
-	for _, u := range c.interest().users {
-		rights := a.of(u)
-		if u == c.managed && u != c.user && len(rights) > 0 { // All of them, whatever they are.
-			remove = append(remove, acl{principal: principal(u)})
-			continue
+	for _, e := range want {
+		if !a.rights.has(e) {
+			add = append(add, e)
 		}
-		for _, e := range rights {
-			if u == c.managed || concerns(e, c.list) {
-				is = append(is, e)
+	}
+	for _, u := range c.interest().users {
+		for _, e := range c.mayLose(u, a) {
+			if _, needed := c.needed[e]; !needed && !slices.Contains(want, e) {
+				remove = append(remove, e)
 			}
 		}
 	}
 	if c.topic != "" && a.fenced(c.topic) {
-		is = append(is, fence(c.topic))
-	}
-	for _, e := range want {
-		if !slices.Contains(is, e) {
-			add = append(add, e)
-		}
-	}
-	for _, e := range is {
-		if !slices.Contains(want, e) {
-			remove = append(remove, e)
-		}
+		remove = append(remove, fence(c.topic))
 	}
 	return add, remove
+}
+
+// mayLose returns the entries of a user that it is not to have unless it is meant to. Of a user of ours that is everything;
+// of one that was provided, only what this resource has given it: the rest is somebody else's.
+func (c grantChange) mayLose(user string, a *access) []acl {
+	switch {
+	case user != c.managed:
+		return a.given(user, c.list, c.topic)
+	case user != c.user && len(a.of(user)) > 0: // All at once, whatever it is.
+		return []acl{{principal: principal(user)}}
+	}
+	return a.of(user)
+}
+
+// share notes what others need of the rights that are to be taken away. One provided user may serve any number of stores and
+// subscriptions, as an application has one account.
+func (b *Backend) share(ctx context.Context, changes []grantChange) error {
+	needed := map[string]map[acl]struct{}{}
+	for i, c := range changes {
+		if c.previous == "" || c.previous == c.managed || c.previous == c.user {
+			continue
+		}
+		if needed[c.previous] == nil {
+			needed[c.previous] = map[acl]struct{}{}
+		}
+		changes[i].needed = needed[c.previous]
+	}
+	if len(needed) == 0 {
+		return nil
+	}
+	return b.registry.known(ctx, func(f *fold) {
+		f.grants(func(user string, list []layout.KafkaACL) {
+			if n := needed[user]; n != nil {
+				for _, a := range list {
+					n[right(user, a)] = struct{}{}
+				}
+			}
+		})
+	})
+}
+
+// denied says why the cluster does not let the change be made. Who makes no user of its own needs no SCRAM.
+func (c grantChange) denied(a *access) error {
+	if c.managed == c.user || c.managed == c.previous {
+		return first(a.noRights, a.noUsers)
+	}
+	return a.noRights
 }
 
 // done reports whether the cluster shows what was changed.
@@ -121,7 +158,7 @@ func (b *Backend) applyUsers(ctx context.Context, changes []grantChange, errs []
 		return nil
 	}
 	a, err := b.access(ctx, interests(changes))
-	if err != nil {
+	if err = first(err, b.share(ctx, changes)); err != nil {
 		for _, c := range changes {
 			errs[c.at] = first(errs[c.at], fmt.Errorf("cannot see users and rights: %w", b.explain(err)))
 		}
@@ -129,7 +166,7 @@ func (b *Backend) applyUsers(ctx context.Context, changes []grantChange, errs []
 	}
 	var possible []grantChange
 	for _, c := range changes {
-		if denied := first(a.noRights, a.noUsers); denied != nil {
+		if denied := c.denied(a); denied != nil {
 			if c.user != "" { // Where nothing can be managed, nothing is to be taken either.
 				errs[c.at] = first(errs[c.at], explainAccess(denied))
 			}

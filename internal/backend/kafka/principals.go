@@ -80,20 +80,21 @@ func rightsOf(user string, list []layout.KafkaACL) []acl {
 	return rights
 }
 
-// observe tells what the user of a marker is, and may do. managed is the name that the provider would give it. Of a user
-// that was provided, only what it may do with the resource's own topics and groups is looked at.
-func (a *access) observe(managed string, g grant, list []layout.KafkaACL, fenced bool) plan.Principal {
+// observe tells what the user of a marker is, and may do. managed is the name that the provider would give it, and topic may
+// be fenced. Of a user that was provided, only what the resource has given it is looked at: it may have more, by other
+// resources or by an administrator.
+func (a *access) observe(managed string, g grant, list []layout.KafkaACL, topic string) plan.Principal {
 	user := cmp.Or(g.User, managed)
 	rights := a.of(user)
 	if user != managed {
-		rights = slices.DeleteFunc(rights, func(e acl) bool { return !concerns(e, list) })
+		rights = a.given(user, list, topic)
 	}
 	credential := a.credential(user, g)
 	if user == managed && credential == "" && len(rights) == 0 || user != managed && len(rights) == 0 {
 		return plan.Principal{}
 	}
 	p := plan.Principal{Name: user, Rights: rightsDigest(rights)}
-	if fenced {
+	if topic != "" && a.fenced(topic) {
 		p.Rights = "fenced " + p.Rights
 	}
 	if user == managed {
@@ -113,9 +114,18 @@ func (a *access) credential(user string, g grant) string {
 	return strings.Join(parts, " ")
 }
 
-// concerns reports whether an entry is about one of the resources in a list, by its name.
-func concerns(e acl, list []layout.KafkaACL) bool {
-	return slices.ContainsFunc(list, func(a layout.KafkaACL) bool { return a.Type == e.typ && a.Name == e.name && e.pattern == "LITERAL" })
+// given returns those entries of a user that a resource with this list has made; topic may be barred.
+func (a *access) given(user string, list []layout.KafkaACL, topic string) (rights []acl) {
+	ours := rightsOf(user, list)
+	if topic != "" {
+		ours = append(ours, bar(topic, user))
+	}
+	for _, e := range ours {
+		if a.rights.has(e) {
+			rights = append(rights, e)
+		}
+	}
+	return rights
 }
 
 // errNoAuthorizer says what to do where rights mean nothing.

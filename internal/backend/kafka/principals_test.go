@@ -116,9 +116,9 @@ func TestProvided(t *testing.T) {
 
 	f.rights(t, right(ann, layout.KafkaStoreACL(d.Name)[0]), false) // Drift of what is ours is repaired,
 	f.applyStore(t, d, c)
-	f.rights(t, right(ann, layout.KafkaACL{Type: "TOPIC", Name: layout.KafkaEvents(d.Name), Operation: "DELETE"}), true)
-	f.applyStore(t, d, c)
-	if _, p := f.change(t, d, c); len(p.Changes) > 0 { // and what she has elsewhere is none.
+	more := right(ann, layout.KafkaACL{Type: "TOPIC", Name: layout.KafkaEvents(d.Name), Operation: "DELETE"})
+	f.rights(t, more, true) // and what somebody else has given her is none.
+	if _, p := f.change(t, d, c); len(p.Changes) > 0 {
 		t.Errorf("plan: %v", p.Changes)
 	}
 
@@ -130,9 +130,10 @@ func TestProvided(t *testing.T) {
 	}
 	d.Principal = f.backend.StorePrincipal(d.Name, ben, "")
 	f.applyStore(t, d, c)
-	if a := access(); len(a.of(ann)) != 1 || len(a.of(ben)) != len(layout.KafkaStoreACL(d.Name)) {
+	if a := access(); len(a.of(ann)) != 2 || !a.rights.has(more) || len(a.of(ben)) != len(layout.KafkaStoreACL(d.Name)) {
 		t.Errorf("after ben took over: ann has %v, ben %v", a.of(ann), a.of(ben))
 	}
+	f.rights(t, more, false)
 	managed, c := f.store(d.Name)
 	if o := f.applyStore(t, managed, c); o.Principal != managed.Principal || len(access().of(ben)) > 0 {
 		t.Errorf("after a user of the store's own came: %+v, ben has %v", o.Principal, access().of(ben))

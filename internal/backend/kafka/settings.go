@@ -56,9 +56,10 @@ func (b *Backend) StoreSettings(d plan.DesiredStore) (plan.Settings, []plan.Refu
 			s[snapshotsPrefix+k] = v
 		}
 	}
-	s[quotaPrefix+keyByteRate] = ""
-	if d.Quota.BytesPerSecond > 0 {
-		s[quotaPrefix+keyByteRate] = strconv.FormatInt(d.Quota.BytesPerSecond, 10)
+	if b.config.Provided {
+		refusals = append(refusals, refuseQuota(d)...)
+	} else {
+		s[quotaPrefix+keyByteRate] = quota(d)
 	}
 	return s, append(refusals, b.refuseLimits(d)...)
 }
@@ -125,6 +126,26 @@ func refuseOwned(d plan.DesiredStore) (refusals []plan.Refusal) {
 		refuse(plan.FieldKafkaUnmanaged, k)
 	}
 	return refusals
+}
+
+// quota is how fast the store's user may write; empty: as fast as it can.
+func quota(d plan.DesiredStore) string {
+	if d.Quota.BytesPerSecond == 0 {
+		return ""
+	}
+	return strconv.FormatInt(d.Quota.BytesPerSecond, 10)
+}
+
+// refuseQuota refuses a quota for a user that is not ours. It would hold for all that the user does in the cluster, and be
+// another's who shares the user, or an administrator's, to change back.
+func refuseQuota(d plan.DesiredStore) []plan.Refusal {
+	if d.Quota.BytesPerSecond == 0 {
+		return nil
+	}
+	return []plan.Refusal{{
+		Reason: plan.ReasonUnsupported, Field: plan.FieldQuotaByteRate,
+		Message: "quota.publishRate would slow down everything that the store's user does in the cluster, and with principals: Provided that user is not the provider's: remove it, and have whoever made the user set its quota",
+	}}
 }
 
 // refuseLimits refuses what the cluster is known not to take.

@@ -192,8 +192,8 @@ func (b *Backend) observeStore(name string, r storeReading) (plan.ObservedStore,
 			o.Retention, o.MaxEventBytes = c.retention(o.Retention, o.Partitions), c.maxEventBytes(o.MaxEventBytes)
 		}
 	}
-	o.Settings = r.settings(name, k.user(name))
-	o.Principal = r.access.observe(layout.StorePrincipal(name), asked.Grant, layout.KafkaStoreACL(name), r.access.fenced(events))
+	o.Settings = r.settings(name)
+	o.Principal = r.access.observe(layout.StorePrincipal(name), asked.Grant, layout.KafkaStoreACL(name), events)
 	r.observeLogs(&o, events, partitions)
 	r.observeDeadLetters(&o, name, k.deadLetters)
 	return o, nil
@@ -207,11 +207,12 @@ func persistence(replicas int, c config) string {
 	return fmt.Sprintf("%d copies, of which %s must confirm an append", replicas, c[keyMinInSync].value)
 }
 
-func (l *look) settings(store, user string) plan.Settings {
+// settings are those of a store. The only quota that is looked at is that of a user of ours.
+func (l *look) settings(store string) plan.Settings {
 	s := plan.Settings{}
 	l.configs[layout.KafkaEvents(store)].settings("", s, keyRetention, keyRetainedBytes, keyMaxMessage)
 	l.configs[layout.KafkaSnapshots(store)].settings(snapshotsPrefix, s)
-	if rate, ok := l.access.quotas[user][keyByteRate]; ok {
+	if rate, ok := l.access.quotas[layout.StorePrincipal(store)][keyByteRate]; ok {
 		s[quotaPrefix+keyByteRate] = strconv.FormatFloat(rate, 'f', -1, 64)
 	}
 	return s

@@ -1,7 +1,6 @@
 package kafka
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -138,8 +137,7 @@ func storeAlterations(at int, c backend.StoreChange) []alteration {
 func quotaChanges(changes []backend.StoreChange, errs []error) (quotas []quotaChange) {
 	for i, c := range changes {
 		if errs[i] == nil && slices.ContainsFunc(c.Changes, func(c plan.Change) bool { return c.Setting == quotaPrefix+keyByteRate }) {
-			user := cmp.Or(c.Desired.Principal.Name, c.Observed.Principal.Name, layout.StorePrincipal(c.Desired.Name))
-			quotas = append(quotas, quotaChange{i, user, c.Desired.Settings[quotaPrefix+keyByteRate]})
+			quotas = append(quotas, quotaChange{i, layout.StorePrincipal(c.Desired.Name), c.Desired.Settings[quotaPrefix+keyByteRate]})
 		}
 	}
 	return quotas

@@ -97,20 +97,19 @@ func (b *Backend) revoke(ctx context.Context, all []doomed, errs []error) {
 	of := interests(grants)
 	of.quotas = slices.ContainsFunc(all, func(d doomed) bool { return d.quota })
 	a, err := b.access(ctx, of)
-	if err != nil {
+	if err = first(err, b.share(ctx, grants)); err != nil {
 		for _, g := range grants {
 			errs[g.at] = first(errs[g.at], b.explain(err))
 		}
 		return
 	}
-	if denied := first(a.noRights, a.noUsers); denied != nil {
-		for _, g := range grants {
-			if g.previous != "" {
-				errs[g.at] = first(errs[g.at], explainAccess(denied))
-			}
+	grants = slices.DeleteFunc(grants, func(g grantChange) bool {
+		denied := g.denied(a)
+		if denied != nil && g.previous != "" {
+			errs[g.at] = first(errs[g.at], explainAccess(denied))
 		}
-		return
-	}
+		return denied != nil
+	})
 	for _, g := range grants {
 		if _, limited := a.quotas[g.managed][keyByteRate]; limited && all[g.at].quota {
 			quotas = append(quotas, quotaChange{at: g.at, user: g.managed})

@@ -182,7 +182,7 @@ func (r subscriptionReading) observe(id backend.SubscriptionID) (plan.ObservedSu
 		o.Marked, o.Owner, o.Takeovers, o.Created, o.LastReplay = true, plan.Owner(m.Owner), m.Takeovers, m.Positioned, m.Replay
 		o.DeadLetterRetention = time.Duration(m.DeadLetterRetention)
 	}
-	o.Principal = r.access.observe(layout.SubscriptionPrincipal(id.Store, id.Name), asked.Grant, layout.KafkaSubscriptionACL(id.Store, id.Name), false)
+	o.Principal = r.access.observe(layout.SubscriptionPrincipal(id.Store, id.Name), asked.Grant, layout.KafkaSubscriptionACL(id.Store, id.Name), "")
 	r.observeDead(&o, layout.KafkaDeadLetters(id.Store, id.Name))
 	r.observeGroup(&o, events, layout.KafkaGroup(id.Store, id.Name))
 	return o, nil

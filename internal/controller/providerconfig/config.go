@@ -19,7 +19,7 @@ func (r *credentialReader) config(spec v1alpha1.ProviderConfigSpec) (connect.Con
 	}
 	switch {
 	case spec.Kafka != nil:
-		return connect.Config{Kafka: kafkaConfig(*spec.Kafka, string(secret), tls)}, nil
+		return connect.Config{Kafka: kafkaConfig(*spec.Kafka, spec.Principals, string(secret), tls)}, nil
 	case spec.Pulsar != nil:
 		key, err := r.bytes(spec.TokenSigningKey)
 		if err != nil {
@@ -36,8 +36,10 @@ func (r *credentialReader) config(spec v1alpha1.ProviderConfigSpec) (connect.Con
 	return connect.Config{}, errors.New("no broker is configured: set kafka, pulsar or redis")
 }
 
-func kafkaConfig(k v1alpha1.KafkaSettings, secret string, tls *connect.TLS) *connect.Kafka {
-	c := &connect.Kafka{BootstrapServers: k.BootstrapServers, RegistryTopic: k.RegistryTopic, TLS: tls}
+func kafkaConfig(k v1alpha1.KafkaSettings, principals v1alpha1.PrincipalPolicy, secret string, tls *connect.TLS) *connect.Kafka {
+	c := &connect.Kafka{
+		BootstrapServers: k.BootstrapServers, RegistryTopic: k.RegistryTopic, TLS: tls, Provided: principals == v1alpha1.PrincipalsProvided,
+	}
 	if a := k.Authentication; a != nil && a.Mechanism != v1alpha1.KafkaMTLS {
 		c.Mechanism = string(a.Mechanism)
 		if a.AWS != nil {

@@ -8,7 +8,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"sync"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -27,8 +28,8 @@ type OAuth struct {
 // oauthTimeout is for one token.
 const oauthTimeout = 5 * time.Second
 
-// ErrNoToken means that no token was to be had, so the broker was not even asked.
-var ErrNoToken = errors.New("no token")
+// oauthRenew is how long before it expires a token is renewed.
+const oauthRenew = 10 * time.Second
 
 // tokens returns a source that keeps a token until shortly before it expires. The authorities in ca, which sign the broker's
 // certificate, are trusted here too, beside the machine's: both are often behind one company's own.
@@ -40,21 +41,16 @@ func (o OAuth) tokens(ca []byte) TokenSource {
 	client := &http.Client{Timeout: oauthTimeout, Transport: &http.Transport{
 		Proxy: http.ProxyFromEnvironment, TLSClientConfig: trusting(ca), DisableKeepAlives: true,
 	}}
-	var mu sync.Mutex
-	var current *oauth2.Token
-	return func(ctx context.Context) (string, error) {
-		mu.Lock()
-		defer mu.Unlock()
-		if current.Valid() {
-			return current.AccessToken, nil
-		}
+	return Renewing(func(ctx context.Context) (string, time.Time, error) {
 		t, err := c.Token(context.WithValue(ctx, oauth2.HTTPClient, client))
 		if err != nil {
-			return "", fmt.Errorf("%w: %w", ErrNoToken, withoutBody(err))
+			return "", time.Time{}, o.explain(err)
 		}
-		current = t
-		return t.AccessToken, nil
-	}
+		if t.Expiry.IsZero() {
+			return t.AccessToken, t.Expiry, nil
+		}
+		return t.AccessToken, t.Expiry.Add(-oauthRenew), nil
+	})
 }
 
 // trusting returns settings that trust the machine's authorities, and those in ca.
@@ -71,18 +67,39 @@ func trusting(ca []byte) *tls.Config {
 	return c
 }
 
-// withoutBody keeps out of an error what the endpoint says at length: it may repeat what it was asked.
-func withoutBody(err error) error {
-	refused, ok := errors.AsType[*oauth2.RetrieveError](err)
+// explain says why the endpoint gave no token. What it says at length is left out: it may repeat what it was asked.
+func (o OAuth) explain(err error) error {
+	e := &TokenError{Cause: err}
+	switch {
+	case o.refusal(err, e):
+	case !isTransport(err):
+		e.Text = "the token endpoint answers with something that is no token: see that tokenURL is right"
+	default:
+		e.Text = "the token endpoint cannot be asked: " + Explain(err, strings.HasPrefix(o.TokenURL, "https:"))
+	}
+	return e
+}
+
+// refusal fills in what the endpoint answered, if it is an answer that says so.
+func (o OAuth) refusal(err error, e *TokenError) bool {
+	answer, ok := errors.AsType[*oauth2.RetrieveError](err)
 	if !ok {
-		return err
+		return false
 	}
-	status := "no status"
-	if refused.Response != nil {
-		status = refused.Response.Status
+	status, code := "no status", 0
+	if answer.Response != nil {
+		status, code = answer.Response.Status, answer.Response.StatusCode
 	}
-	if refused.ErrorCode != "" {
-		return fmt.Errorf("the token endpoint answers %s (%s)", refused.ErrorCode, status)
+	e.Text = "the token endpoint answers " + status
+	if answer.ErrorCode != "" {
+		e.Text = fmt.Sprintf("the token endpoint answers %s (%s)", answer.ErrorCode, status)
 	}
-	return fmt.Errorf("the token endpoint answers %s", status)
+	e.Refused = slices.Contains([]int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden}, code)
+	return true
+}
+
+// isTransport reports whether the request was not answered at all.
+func isTransport(err error) bool {
+	_, ok := errors.AsType[*url.Error](err)
+	return ok || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }

@@ -103,7 +103,7 @@ func TestNoWayIn(t *testing.T) {
 		"WrongPlain":    {with("PlainOverTLS", func(c *connect.Kafka) { c.Password = secret }), "the cluster refuses the credentials", true},
 		"WrongSecret":   {with("OAuthBearer", func(c *connect.Kafka) { c.OAuth.ClientSecret = secret }), "the token endpoint answers invalid_client", true},
 		"WrongAudience": {with("OAuthBearer", func(c *connect.Kafka) { c.OAuth.Audience = "another" }), "the cluster refuses the token", true}, // The brokers expect none.
-		"NoEndpoint":    {with("OAuthBearer", func(c *connect.Kafka) { c.OAuth.TokenURL = "http://127.0.0.1:1/token" }), "no token", true},
+		"NoEndpoint":    {with("OAuthBearer", func(c *connect.Kafka) { c.OAuth.TokenURL = "http://127.0.0.1:1/token" }), "no token: the token endpoint cannot be asked: the connection is refused", false},
 		"UnknownCA":     {with("PlainOverTLS", func(c *connect.Kafka) { c.TLS.CA = nil }), "signed by an unknown authority", false},
 		"WrongName":     {with("PlainOverTLS", func(c *connect.Kafka) { c.TLS.ServerName = "kafka.example.org" }), "not for this host", false},
 		"NoCertificate": {with("MutualTLS", func(c *connect.Kafka) { c.TLS.Certificate, c.TLS.PrivateKey = nil, nil }), "if it wants a client certificate, set one", false},

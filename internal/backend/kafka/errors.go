@@ -86,7 +86,7 @@ func (e deletionError) Is(target error) bool { return target == backend.ErrConfl
 func refusesUser(err error) bool {
 	return slices.ContainsFunc([]error{
 		kerr.SaslAuthenticationFailed, kerr.ClusterAuthorizationFailed, kerr.TopicAuthorizationFailed,
-		kerr.GroupAuthorizationFailed, kerr.IllegalSaslState, kerr.UnsupportedSaslMechanism, connect.ErrNoToken,
+		kerr.GroupAuthorizationFailed, kerr.IllegalSaslState, kerr.UnsupportedSaslMechanism, connect.ErrTokenRefused,
 	}, func(k error) bool { return errors.Is(err, k) }) || refusesToken(err)
 }
 
@@ -129,9 +129,11 @@ func (b *Backend) explain(err error) error {
 
 // explainRefusal says what is refused to the provider's own user, if that is it.
 func (b *Backend) explainRefusal(err error) string {
-	switch {
-	case errors.Is(err, connect.ErrNoToken):
-		return oneLine(err.Error()[strings.Index(err.Error(), connect.ErrNoToken.Error()):]) + ": correct spec.kafka.authentication and the credentials"
+	switch token, ok := errors.AsType[*connect.TokenError](err); {
+	case ok && token.Refused:
+		return token.Error() + ": correct spec.kafka.authentication and the credentials"
+	case ok:
+		return token.Error()
 	case refusesToken(err):
 		return "the cluster refuses the token: see that its issuer, audience and scopes are those that the brokers expect"
 	case errors.Is(err, kerr.UnsupportedSaslMechanism):

@@ -21,8 +21,8 @@ func (f *fixture) rightsOf(t *testing.T, user string) []acl {
 	return a.of(user)
 }
 
-// union returns the rights of a user by several lists, sorted.
-func union(user string, lists ...[]layout.KafkaACL) []acl {
+// rightsBy returns the rights of a user by several lists, sorted.
+func rightsBy(user string, lists ...[]layout.KafkaACL) []acl {
 	return slices.Compact(rightsOf(user, slices.Concat(lists...)))
 }
 
@@ -50,7 +50,7 @@ func TestSharedUser(t *testing.T) {
 	f.applySubscription(t, index, ic)
 	check := func(when string, lists ...[]layout.KafkaACL) {
 		t.Helper()
-		want := append(union(app, lists...), elsewhere)
+		want := append(rightsBy(app, lists...), elsewhere)
 		slices.SortFunc(want, compareACLs)
 		if got := f.rightsOf(t, app); !slices.Equal(got, want) {
 			t.Errorf("%s %s has\n%v, want\n%v", when, app, got, want)
@@ -135,7 +135,7 @@ func TestWithoutSCRAM(t *testing.T) {
 	}
 	s, sc := f.provideSubscription(d.Name, "mail", app)
 	f.applySubscription(t, s, sc)
-	if got, want := f.rightsOf(t, app), union(app, layout.KafkaStoreACL(d.Name), layout.KafkaSubscriptionACL(d.Name, "mail")); !slices.Equal(got, want) {
+	if got, want := f.rightsOf(t, app), rightsBy(app, layout.KafkaStoreACL(d.Name), layout.KafkaSubscriptionACL(d.Name, "mail")); !slices.Equal(got, want) {
 		t.Errorf("%s has\n%v, want\n%v", app, got, want)
 	}
 	managed, mc := f.store("scramless.managed")

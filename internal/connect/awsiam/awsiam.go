@@ -6,10 +6,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
+	"net"
+	"net/http"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-msk-iam-sasl-signer-go/signer"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
 )
@@ -25,33 +29,66 @@ const (
 // Tokens returns a source of tokens for the role, or for whom the environment says we are: environment variables, the role
 // of the service account, the instance's profile. It implements [connect.AWSTokens].
 func Tokens(a connect.AWS) connect.TokenSource {
-	var mu sync.Mutex
-	var current string
-	var expires time.Time
-	return func(ctx context.Context) (string, error) {
-		mu.Lock()
-		defer mu.Unlock()
-		if time.Now().Before(expires.Add(-renewBefore)) {
-			return current, nil
-		}
+	return connect.Renewing(func(ctx context.Context) (string, time.Time, error) {
 		token, ms, err := sign(ctx, a)
 		if err != nil {
-			return "", fmt.Errorf("%w: %w", connect.ErrNoToken, err)
+			return "", time.Time{}, explain(err, a)
 		}
-		current, expires = token, time.UnixMilli(ms)
-		return token, nil
-	}
+		return token, time.UnixMilli(ms).Add(-renewBefore), nil
+	})
 }
 
 func sign(ctx context.Context, a connect.AWS) (token string, expiresMillis int64, err error) {
 	if a.RoleARN != "" {
-		if token, expiresMillis, err = signer.GenerateAuthTokenFromRole(ctx, a.Region, a.RoleARN, session); err != nil {
-			return "", 0, fmt.Errorf("the role %s cannot be assumed with the AWS credentials of the provider's environment", a.RoleARN)
+		return signer.GenerateAuthTokenFromRole(ctx, a.Region, a.RoleARN, session)
+	}
+	return signer.GenerateAuthToken(ctx, a.Region)
+}
+
+// explain says why there is no token. Of what AWS answers, the code is told: the rest has the request's id.
+func explain(err error, a connect.AWS) error {
+	e := &connect.TokenError{Cause: err}
+	whom := "the AWS credentials of the provider's environment"
+	if a.RoleARN != "" {
+		whom = "the role " + a.RoleARN
+	}
+	answer, answered := errors.AsType[smithy.APIError](err)
+	_, silent := errors.AsType[net.Error](err)
+	switch {
+	case answered && isBusy(err, answer):
+		e.Text = fmt.Sprintf("AWS answers %s", answer.ErrorCode())
+	case answered:
+		e.Text, e.Refused = fmt.Sprintf("AWS answers %s for %s: correct its policies", answer.ErrorCode(), whom), true
+	case errors.Is(err, context.Canceled):
+		e.Text = "the call was cancelled"
+	case silent && !soughtInstance(err), errors.Is(err, context.DeadlineExceeded) && !soughtInstance(err):
+		e.Text = "AWS cannot be asked: " + connect.Explain(err, true)
+	default:
+		e.Text = "there are no AWS credentials in the provider's environment: give its service account a role"
+	}
+	return e
+}
+
+// isBusy reports whether AWS will answer otherwise when it is asked again.
+func isBusy(err error, answer smithy.APIError) bool {
+	status := 0
+	if r, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
+		status = r.HTTPStatusCode()
+	}
+	return status >= http.StatusInternalServerError || status == http.StatusTooManyRequests || strings.HasPrefix(answer.ErrorCode(), "Throttl")
+}
+
+// soughtInstance reports whether the SDK came to the last place where it looks for credentials: the service that knows an
+// instance's profile, and answers on AWS only. So there are none anywhere else.
+func soughtInstance(err error) bool {
+	for {
+		call, ok := errors.AsType[*smithy.OperationError](err)
+		if !ok {
+			return false
 		}
-		return token, expiresMillis, nil
+		if call.Service() == "ec2imds" {
+			return true
+		}
+		err = call.Unwrap()
 	}
-	if token, expiresMillis, err = signer.GenerateAuthToken(ctx, a.Region); err != nil {
-		return "", 0, errors.New("there are no AWS credentials in the provider's environment: give its service account a role")
-	}
-	return token, expiresMillis, nil
 }

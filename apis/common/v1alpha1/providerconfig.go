@@ -19,6 +19,7 @@ const (
 // names a Secret is beside it, because a namespaced kind names Secrets of its own namespace only.
 // +kubebuilder:validation:XValidation:rule="(has(self.kafka) ? 1 : 0) + (has(self.pulsar) ? 1 : 0) + (has(self.redis) ? 1 : 0) == 1",message="set exactly one of kafka, pulsar and redis: one ProviderConfig is for one broker"
 // +kubebuilder:validation:XValidation:rule="has(self.kafka) == has(oldSelf.kafka) && has(self.pulsar) == has(oldSelf.pulsar) && has(self.redis) == has(oldSelf.redis)",message="the kind of broker cannot change, because stores would be looked for elsewhere: create another ProviderConfig",reason="FieldValueForbidden"
+// +kubebuilder:validation:XValidation:rule="!has(self.kafka) || !has(self.kafka.authentication) || self.kafka.authentication.mechanism != 'MTLS' || (has(self.principals) && self.principals == 'Provided')",message="users that the provider makes could not log in where it connects by MTLS: set principals: Provided, and name each certificate's principal in principalSecretRef"
 type BrokerSpec struct {
 	// Kafka is how to reach an Apache Kafka cluster, or what speaks its protocol.
 	// +optional

@@ -10,6 +10,7 @@ import (
 
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
 	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
 )
 
 // ways are all ways into the cluster, by every mechanism and on every port.
@@ -58,12 +59,12 @@ func TestWaysIn(t *testing.T) {
 			if r := b.ReadStores(t.Context(), []string{"nobody"})[0]; r.Err != nil || r.Value.Exists() {
 				t.Errorf("a store that is not there: %+v, %v", r.Value, r.Err)
 			}
-			protocol := map[bool]string{false: "SASL_PLAINTEXT", true: "SASL_SSL"}[c.TLS != nil]
+			protocol, mechanism := map[bool]string{false: "SASL_PLAINTEXT", true: "SASL_SSL"}[c.TLS != nil], connect.KafkaScramSHA512
 			if c.Mechanism == "" {
-				protocol = "SSL"
+				protocol, mechanism = "SSL", ""
 			}
 			got := b.Connection()
-			if string(got["security.protocol"]) != protocol || (string(got["sasl.mechanism"]) == "") != (c.Mechanism == "") || string(got["bootstrap-servers"]) != strings.Join(c.BootstrapServers, ",") {
+			if string(got["security.protocol"]) != protocol || string(got["sasl.mechanism"]) != mechanism || string(got["bootstrap-servers"]) != strings.Join(c.BootstrapServers, ",") {
 				t.Errorf("connection: %s %s %s", got["security.protocol"], got["sasl.mechanism"], got["bootstrap-servers"])
 			}
 			for k, v := range got {
@@ -72,6 +73,56 @@ func TestWaysIn(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestConnection says to applications how they log in: users that the provider makes always by SCRAM-SHA-512, which is what
+// they are made for; others as the provider does, whose way is all that is known.
+func TestConnection(t *testing.T) {
+	cases := map[string]struct {
+		config              connect.Kafka
+		protocol, mechanism string
+	}{
+		"Scram":             {connect.Kafka{Mechanism: connect.KafkaScramSHA512}, "SASL_PLAINTEXT", "SCRAM-SHA-512"},
+		"Scram256":          {connect.Kafka{Mechanism: connect.KafkaScramSHA256, TLS: &connect.TLS{}}, "SASL_SSL", "SCRAM-SHA-512"},
+		"Plain":             {connect.Kafka{Mechanism: connect.KafkaPlain, TLS: &connect.TLS{}}, "SASL_SSL", "SCRAM-SHA-512"},
+		"OAuth":             {connect.Kafka{Mechanism: connect.KafkaOAuthBearer}, "SASL_PLAINTEXT", "SCRAM-SHA-512"},
+		"ProvidedScram256":  {connect.Kafka{Mechanism: connect.KafkaScramSHA256, Provided: true}, "SASL_PLAINTEXT", "SCRAM-SHA-256"},
+		"ProvidedPlain":     {connect.Kafka{Mechanism: connect.KafkaPlain, TLS: &connect.TLS{}, Provided: true}, "SASL_SSL", "PLAIN"},
+		"ProvidedMTLS":      {connect.Kafka{TLS: &connect.TLS{}, Provided: true}, "SSL", ""},
+		"ProvidedPlaintext": {connect.Kafka{Provided: true}, "PLAINTEXT", ""},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			tc.config.BootstrapServers = []string{"kafka.example.org:9092"}
+			b := &Backend{config: tc.config, cluster: &cluster{}}
+			got := b.Connection()
+			if string(got["security.protocol"]) != tc.protocol || string(got["sasl.mechanism"]) != tc.mechanism {
+				t.Errorf("%s %s, want %s %s", got["security.protocol"], got["sasl.mechanism"], tc.protocol, tc.mechanism)
+			}
+		})
+	}
+}
+
+// TestManagedWithoutSASL refuses users that could not log in, before anything is created.
+func TestManagedWithoutSASL(t *testing.T) {
+	f := start(t)
+	config := f.overTLS(t, f.MTLSAddr, true)
+	config.Provided = false
+	f.backend = f.open(t, config)
+	d, c := f.store("nosasl.orders")
+	change, p := f.change(t, d, c)
+	if len(p.Refusals) != 1 || p.Refusals[0].Field != plan.FieldPrincipal || !strings.Contains(p.Refusals[0].Message, "principals: Provided") || len(change.Changes) > 0 {
+		t.Errorf("plan: %+v", p)
+	}
+	change.Changes = []plan.Change{{Field: plan.FieldOwner}, {Field: plan.FieldPrincipal}}
+	if err := f.backend.ApplyStores(t.Context(), []backend.StoreChange{change})[0]; err == nil || !strings.Contains(err.Error(), "principals: Provided") {
+		t.Errorf("what was planned before: %v, want what to do", err)
+	}
+	for _, err := range f.backend.DeleteStores(t.Context(), stores(d.Name)) { // It can be deleted all the same.
+		if err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -145,22 +145,20 @@ func (b *Backend) Connection() map[string][]byte {
 	return c
 }
 
-// protocol returns how applications authenticate: as the provider does, but with SCRAM as the users that it makes.
+// protocol returns how applications authenticate: users that the provider makes, as it makes them, and others as the provider
+// does.
 func (b *Backend) protocol() (protocol, mechanism string) {
-	protocol = "PLAINTEXT"
+	protocol, mechanism = "PLAINTEXT", connect.KafkaScramSHA512
 	if b.config.TLS != nil {
 		protocol = "SSL"
 	}
-	switch mechanism = b.config.Mechanism; mechanism {
-	case "":
+	if b.config.Provided {
+		mechanism = b.config.Mechanism
+	}
+	if mechanism == "" {
 		return protocol, ""
-	case connect.KafkaScramSHA256:
-		mechanism = connect.KafkaScramSHA512
 	}
-	if protocol == "SSL" {
-		return "SASL_SSL", mechanism
-	}
-	return "SASL_PLAINTEXT", mechanism
+	return "SASL_" + protocol, mechanism
 }
 
 // Maintain writes once more what lost claims hide in the registry. See [fold].

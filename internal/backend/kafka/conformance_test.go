@@ -47,7 +47,7 @@ func (f *fixture) overTLS(t *testing.T, addr string, mutual bool) connect.Kafka 
 	c := f.config(t)
 	c.BootstrapServers, c.TLS = strings.Split(addr, ","), &connect.TLS{CA: file(t, f.CAFile)}
 	if mutual {
-		c.Mechanism, c.Username, c.Password = "", "", ""
+		c.Mechanism, c.Username, c.Password, c.Provided = "", "", "", true
 		c.TLS.Certificate, c.TLS.PrivateKey = file(t, f.ClientCertFile), file(t, f.ClientKeyFile)
 	}
 	return c

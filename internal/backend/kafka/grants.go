@@ -166,7 +166,11 @@ func (b *Backend) applyUsers(ctx context.Context, changes []grantChange, errs []
 	}
 	var possible []grantChange
 	for _, c := range changes {
-		if denied := c.denied(a); denied != nil {
+		denied := c.denied(a)
+		if c.user == c.managed && b.withoutSASL() {
+			denied = errNoSASL
+		}
+		if denied != nil {
 			if c.user != "" { // Where nothing can be managed, nothing is to be taken either.
 				errs[c.at] = first(errs[c.at], explainAccess(denied))
 			}

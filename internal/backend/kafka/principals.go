@@ -131,6 +131,12 @@ func (a *access) given(user string, list []layout.KafkaACL, topic string) (right
 // errNoAuthorizer says what to do where rights mean nothing.
 var errNoAuthorizer = dataError{errors.New("the cluster has no authorizer, so a user could do anything: configure one (authorizer.class.name), or set principals: Provided in the ProviderConfig")}
 
+// errNoSASL says what to do where users of ours could not log in: who they are, the cluster would tell by a certificate.
+var errNoSASL = dataError{errors.New("the ProviderConfig connects without SASL, and users that the provider makes could not log in there: set principals: Provided in it, and name each certificate's principal in principalSecretRef (key principal); or set kafka.authentication to a mechanism of SASL")}
+
+// withoutSASL reports whether users that the provider makes cannot log in where it connects itself.
+func (b *Backend) withoutSASL() bool { return !b.config.Provided && b.config.Mechanism == "" }
+
 // explainAccess says what to do if the cluster does not let the provider manage users or rights.
 func explainAccess(err error) error {
 	switch {

@@ -61,6 +61,9 @@ func (b *Backend) StoreSettings(d plan.DesiredStore) (plan.Settings, []plan.Refu
 	} else {
 		s[quotaPrefix+keyByteRate] = quota(d)
 	}
+	if b.withoutSASL() {
+		refusals = append(refusals, plan.Refusal{Reason: plan.ReasonUnsupported, Field: plan.FieldPrincipal, Message: "No user can be made: " + errNoSASL.Error()})
+	}
 	return s, append(refusals, b.refuseLimits(d)...)
 }
 

@@ -61,7 +61,7 @@ func explain(err error, a connect.AWS) error {
 		e.Text, e.Refused = fmt.Sprintf("AWS answers %s for %s: correct its policies", answer.ErrorCode(), whom), true
 	case errors.Is(err, context.Canceled):
 		e.Text = "the call was cancelled"
-	case silent && !soughtInstance(err), errors.Is(err, context.DeadlineExceeded) && !soughtInstance(err):
+	case silent && !soughtInstance(err):
 		e.Text = "AWS cannot be asked: " + connect.Explain(err, true)
 	default:
 		e.Text = "there are no AWS credentials in the provider's environment: give its service account a role"

@@ -48,6 +48,7 @@ type Backend struct {
 	times  times
 	sizes  sizes
 	limits limits
+	guard  guard
 	shared shared
 
 	// noRights means that the cluster has no authorizer, or does not let us see what it allows.
@@ -100,6 +101,7 @@ func New(c connect.Kafka, opts ...Option) (*Backend, error) {
 		b.config.RegistryTopic = "eventstore.registry"
 	}
 	b.registry = newRegistry(b.cluster, b.config.RegistryTopic)
+	b.registry.created = func(ctx context.Context) { _, _ = b.closeRegistry(ctx) } // Health says what came of it.
 	return b, nil
 }
 

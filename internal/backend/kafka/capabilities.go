@@ -27,7 +27,7 @@ func Capabilities() plan.Capabilities {
 			plan.FieldTieringBytes:      yes("As tiering.afterDuration; an equal share for each partition."),
 			plan.FieldMessageTTL:        no("a subscription on Kafka reads everything that is kept: set retention.duration, or choose the backend pulsar"),
 			plan.FieldQuotaBytes:        no("Kafka has no quota that holds producers back: set retention.bytes, which makes a streaming store, or choose the backend pulsar"),
-			plan.FieldQuotaByteRate:     yes("For the store's user, on each broker. Kafka slows down who exceeds it."),
+			plan.FieldQuotaByteRate:     yes("For the store's user, on each broker. Kafka slows down who exceeds it. Refused with principals: Provided, whose users are not the provider's to limit."),
 			plan.FieldQuotaAppendRate:   no("Kafka counts bytes: set quota.publishRate.bytesPerSecond, or choose the backend pulsar"),
 			plan.FieldKafkaConfig:       yes("Keys of the events topic."),
 			plan.FieldKafkaUnmanaged:    yes(""),

@@ -70,6 +70,17 @@ type partError struct {
 func (e *partError) Error() string { return e.part + ": " + e.cause.Error() }
 func (e *partError) Unwrap() error { return e.cause }
 
+// A closedError says that we may not use the registry topic.
+type closedError struct {
+	topic string
+	cause error
+}
+
+func (e *closedError) Error() string {
+	return fmt.Sprintf("the registry topic %q: %v", e.topic, e.cause)
+}
+func (e *closedError) Unwrap() error { return e.cause }
+
 // A dataError says what is wrong with what the cluster holds, in words that a user understands.
 type dataError struct{ error }
 
@@ -129,6 +140,9 @@ func (b *Backend) explain(err error) error {
 
 // explainRefusal says what is refused to the provider's own user, if that is it.
 func (b *Backend) explainRefusal(err error) string {
+	if closed, ok := errors.AsType[*closedError](err); ok {
+		return fmt.Sprintf("the user of the ProviderConfig lacks a right to the registry topic %q, which is closed to all but those who have one: give it All on that topic, or make it a super user", closed.topic)
+	}
 	switch token, ok := errors.AsType[*connect.TokenError](err); {
 	case ok && token.Refused:
 		return token.Error() + ": correct spec.kafka.authentication and the credentials"

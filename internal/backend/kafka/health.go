@@ -2,11 +2,13 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/kversion"
 
@@ -35,6 +37,12 @@ func (b *Backend) Health(ctx context.Context) (backend.Health, error) {
 	}
 	for _, t := range resp.Topics {
 		h.Warnings = append(h.Warnings, registryWarnings(t, len(resp.Brokers), b.config.RegistryTopic)...)
+		if exists := kerr.ErrorForCode(t.ErrorCode); errors.Is(exists, kerr.UnknownTopicOrPartition) {
+			continue
+		}
+		if w := b.guard.watch(ctx, b); w != "" {
+			h.Warnings = append(h.Warnings, w)
+		}
 	}
 	versions := kmsg.NewPtrApiVersionsRequest()
 	versions.ClientSoftwareName, versions.ClientSoftwareVersion = "provider-eventstore", "1"

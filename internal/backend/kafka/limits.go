@@ -11,9 +11,10 @@ import (
 const (
 	brokerRequestBytes  = "socket.request.max.bytes"
 	brokerRemoteStorage = "remote.log.storage.system.enable"
+	brokerOpen          = "allow.everyone.if.no.acl.found"
 )
 
-func limitNames() []string { return []string{brokerRequestBytes, brokerRemoteStorage} }
+func limitNames() []string { return []string{brokerRequestBytes, brokerRemoteStorage, brokerOpen} }
 
 // requestOverhead is what a request to append has beside the record.
 const requestOverhead = 64 << 10
@@ -23,6 +24,7 @@ type limits struct {
 	mu            sync.Mutex
 	eventBytes    int64 // 0: not known.
 	remoteStorage string
+	open          bool // brokerOpen is set, to a value that brokers do not tell.
 }
 
 func (l *limits) learn(configs []kmsg.DescribeConfigsResponseResourceConfig) {
@@ -30,6 +32,8 @@ func (l *limits) learn(configs []kmsg.DescribeConfigsResponseResourceConfig) {
 	defer l.mu.Unlock()
 	for _, c := range configs {
 		switch {
+		case c.Name == brokerOpen:
+			l.open = true
 		case c.Value == nil:
 		case c.Name == brokerRequestBytes:
 			if n, err := strconv.ParseInt(*c.Value, 10, 64); err == nil {
@@ -45,4 +49,11 @@ func (l *limits) get() (eventBytes int64, noRemoteStorage bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.eventBytes, l.remoteStorage == "false"
+}
+
+// opensWithoutRights reports whether the brokers may let everybody use a topic that nobody has a right to.
+func (l *limits) opensWithoutRights() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.open
 }

@@ -32,6 +32,8 @@ type registry struct {
 	c     *cluster
 	topic string
 
+	created func(ctx context.Context) // Called when the topic was made, before anything is in it.
+
 	turn chan struct{} // Holds a token while somebody reads or writes: unlike a mutex, it can be waited for with a context.
 
 	fold   *fold
@@ -188,6 +190,9 @@ func (r *registry) append(ctx context.Context, messages []message) (base int64, 
 			return 0, r.leaderError(err)
 		}
 		result := results[place{r.topic, 0}]
+		if errors.Is(result.err, kerr.TopicAuthorizationFailed) {
+			return 0, &closedError{r.topic, result.err}
+		}
 		if !movedLeader(result.err) {
 			return result.base, result.err
 		}
@@ -202,6 +207,9 @@ func (r *registry) append(ctx context.Context, messages []message) (base int64, 
 
 // leaderError says which broker it is that does not answer, if there are others that might.
 func (r *registry) leaderError(err error) error {
+	if errors.Is(err, kerr.TopicAuthorizationFailed) {
+		return &closedError{r.topic, err}
+	}
 	if r.c.most() < 2 {
 		return err
 	}
@@ -308,6 +316,8 @@ func (r *registry) find(ctx context.Context) error {
 		case !ok:
 			r.found, r.id, r.fold = false, [16]byte{}, newFold()
 			return nil
+		case errors.Is(t.err, kerr.TopicAuthorizationFailed):
+			return &closedError{r.topic, t.err}
 		case t.err != nil:
 			return fmt.Errorf("the registry topic %q: %w", r.topic, t.err)
 		case len(t.partitions) != 1:
@@ -333,7 +343,7 @@ func (r *registry) start(ctx context.Context) (int64, error) {
 	return found[p].offset, found[p].err
 }
 
-// create makes the topic. It has no ACLs, so nobody but an administrator reads or writes it.
+// create makes the topic, and has it closed to others.
 func (r *registry) create(ctx context.Context) error {
 	req := kmsg.NewPtrCreateTopicsRequest()
 	req.TimeoutMillis = int32(adminTimeout / time.Millisecond)
@@ -354,6 +364,7 @@ func (r *registry) create(ctx context.Context) error {
 			return fmt.Errorf("cannot create the registry topic %q: %w", r.topic, err)
 		}
 	}
+	r.created(ctx)
 	for turn := 0; !r.found; turn++ { // The home learns of it a moment later.
 		if err := r.catchUp(ctx); err != nil {
 			return err

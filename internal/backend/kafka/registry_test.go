@@ -3,10 +3,13 @@ package kafka
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/broker"
@@ -267,5 +270,97 @@ func TestRegistryLoad(t *testing.T) {
 		if r.Err != nil || !r.Value.Marked {
 			t.Errorf("%+v, %v", r.Value, r.Err)
 		}
+	}
+}
+
+// TestRegistryClosed has a cluster where everybody may use what nobody has a right to, as on Amazon MSK. Applications are kept
+// from the registry all the same, and the entries of others stay.
+func TestRegistryClosed(t *testing.T) {
+	f := startOwn(t, broker.KafkaOptions{Config: map[string]string{"allow.everyone.if.no.acl.found": "true"}})
+	d, c := f.store("closed.orders")
+	f.applyStore(t, d, c)
+	topic := f.backend.config.RegistryTopic
+	forge := func() error {
+		p := place{topic, 0}
+		results, err := produce(t.Context(), f.as(t, d.Principal.Name, passwordOf(d.Name)), []batch{{p, []message{{key: []byte("store/forged"), value: []byte("{}")}}}})
+		return first(err, results[p].err)
+	}
+	if err := forge(); !errors.Is(err, kerr.TopicAuthorizationFailed) {
+		t.Fatalf("an application writes to the registry: %v", err)
+	}
+	own := right(f.AdminUser, layout.KafkaACL{Type: "TOPIC", Name: topic, Operation: "ALL"})
+	other := right("another-provider", layout.KafkaACL{Type: "TOPIC", Name: topic, Operation: "ALL"})
+	has := func(e acl) bool {
+		entries, err := f.backend.registryEntries(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.Contains(entries, e)
+	}
+	f.rights(t, other, true)
+	f.rights(t, own, false)
+	healthy := func(b *Backend) []string {
+		h, err := b.Health(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h.Warnings
+	}
+	if w := healthy(f.open(t, f.config(t))); len(w) > 0 || !has(own) || !has(other) {
+		t.Errorf("after Health: warnings %q, our right is there: %t, the other's: %t", w, has(own), has(other))
+	}
+
+	// Only the cluster knows the name that a certificate stands for.
+	f.rights(t, own, false)
+	f.rights(t, other, false)
+	b := f.open(t, f.overTLS(t, f.MTLSAddr, true))
+	if r := b.ReadStores(t.Context(), []string{d.Name})[0]; r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	if w := healthy(b); len(w) != 1 || !strings.Contains(w[0], "open to every application") || has(own) {
+		t.Errorf("warnings: %q", w)
+	}
+	if err := forge(); err != nil {
+		t.Errorf("the registry is said to be open, and is not: %v", err)
+	}
+	f.rights(t, other, true)
+
+	// Another provider, whose user has no right to it and none to give itself one.
+	config := f.config(t)
+	config.Username, config.Password = d.Principal.Name, passwordOf(d.Name)
+	err := f.open(t, config).ReadStores(t.Context(), []string{d.Name})[0].Err
+	if !errors.Is(err, backend.ErrUnauthorized) || !strings.Contains(err.Error(), topic) || !strings.Contains(err.Error(), "give it All on that topic") {
+		t.Errorf("who has no right to the registry: %v", err)
+	}
+}
+
+// TestRegistryKnownByAnotherName has a cluster that knows the provider's user by another name than it logs in with: a right
+// for the latter would shut it out, and is taken back.
+func TestRegistryKnownByAnotherName(t *testing.T) {
+	f := startOwn(t, broker.KafkaOptions{Config: map[string]string{"allow.everyone.if.no.acl.found": "true"}})
+	d, c := f.store("named.orders")
+	f.applyStore(t, d, c)
+	topic := f.backend.config.RegistryTopic
+	f.rights(t, right(f.AdminUser, layout.KafkaACL{Type: "TOPIC", Name: topic, Operation: "ALL"}), false)
+	// A user that is none of the super users, and may do to the cluster what it likes.
+	const user = "administrator"
+	errs := make([]error, 1)
+	f.backend.grant(t, []grantChange{{managed: user, user: user, password: "p", renew: true}}, errs)
+	if errs[0] != nil {
+		t.Fatal(errs[0])
+	}
+	config := f.config(t)
+	config.Username, config.Password = user, "p"
+	b := f.open(t, config)
+	if err := b.admit(t.Context(), right("what it is not", layout.KafkaACL{Type: "TOPIC", Name: topic, Operation: "ALL"})); !errors.Is(err, kerr.TopicAuthorizationFailed) {
+		t.Errorf("a right that shuts us out: %v", err)
+	}
+	read := func() error { return b.ReadStores(t.Context(), []string{"nobody"})[0].Err } // Others are closed to all but their users.
+	eventually(t, "the right to be taken back", func() bool { return read() == nil })
+	if h, err := b.Health(t.Context()); err != nil || len(h.Warnings) > 0 {
+		t.Errorf("health: %+v, %v", h, err)
+	}
+	if err := read(); err != nil {
+		t.Errorf("after the registry was closed: %v", err)
 	}
 }

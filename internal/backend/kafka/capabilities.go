@@ -30,7 +30,7 @@ func Capabilities() plan.Capabilities {
 			plan.FieldQuotaByteRate:     yes("For the store's user, on each broker. Kafka slows down who exceeds it. Refused with principals: Provided, whose users are not the provider's to limit."),
 			plan.FieldQuotaAppendRate:   no("Kafka counts bytes: set quota.publishRate.bytesPerSecond, or choose the backend pulsar"),
 			plan.FieldKafkaConfig:       yes("Keys of the events topic."),
-			plan.FieldKafkaUnmanaged:    yes(""),
+			plan.FieldKafkaUnmanaged:    yes("Of the keys that the provider sets itself, unclean.leader.election.enable alone, where a service elects leaders by its own rule."),
 			plan.FieldPulsarTenant:      no("remove the field, or choose a ProviderConfig for Pulsar"),
 			plan.FieldPulsarPolicies:    no("remove the field, or choose a ProviderConfig for Pulsar"),
 			plan.FieldPulsarSchema:      no("remove the field, or choose a ProviderConfig for Pulsar"),

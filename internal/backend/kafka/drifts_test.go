@@ -112,7 +112,6 @@ func (f *fixture) storeDrifts() []backendtest.Drift[string] {
 	topic("TimestampChanged", plan.FieldSetting, keyTimestamp, "CreateTime")
 	topic("TimestampRemoved", plan.FieldSetting, keyTimestamp, "")
 	topic("UncleanElection", plan.FieldSetting, keyUnclean, "true")
-	topic("UncleanElectionRemoved", plan.FieldSetting, keyUnclean, "")
 	topic("MinInSyncAdded", plan.FieldSetting, keyMinInSync, "1")
 	topic("LocalRetentionAdded", plan.FieldSetting, keyLocalRetention, "1000")
 	add("SnapshotsCleanupChanged", plan.FieldSetting, func(t *testing.T, s string) { f.alter(t, layout.KafkaSnapshots(s), keyCleanup, "delete") })

@@ -345,11 +345,33 @@ func (r *registry) start(ctx context.Context) (int64, error) {
 
 // create makes the topic, and has it closed to others.
 func (r *registry) create(ctx context.Context) error {
+	config := map[string]string{keyCleanup: "compact", "min.compaction.lag.ms": compactionLag, keyUnclean: safeElection}
+	err := r.createTopic(ctx, config)
+	if refusesConfig(err) {
+		delete(config, keyUnclean)
+		err = r.createTopic(ctx, config)
+	}
+	if err != nil {
+		return err
+	}
+	r.created(ctx)
+	for turn := 0; !r.found; turn++ { // The home learns of it a moment later.
+		if err := r.catchUp(ctx); err != nil {
+			return err
+		}
+		if err := pause(ctx, turn); err != nil {
+			return fmt.Errorf("the registry topic %q does not come up (%w)", r.topic, err)
+		}
+	}
+	return nil
+}
+
+func (r *registry) createTopic(ctx context.Context, settings map[string]string) error {
 	req := kmsg.NewPtrCreateTopicsRequest()
 	req.TimeoutMillis = int32(adminTimeout / time.Millisecond)
 	t := kmsg.NewCreateTopicsRequestTopic()
 	t.Topic, t.NumPartitions, t.ReplicationFactor = r.topic, 1, -1
-	for k, v := range map[string]string{"cleanup.policy": "compact", "min.compaction.lag.ms": compactionLag, "unclean.leader.election.enable": "false"} {
+	for k, v := range settings {
 		config := kmsg.NewCreateTopicsRequestTopicConfig()
 		config.Name, config.Value = k, &v
 		t.Configs = append(t.Configs, config)
@@ -362,15 +384,6 @@ func (r *registry) create(ctx context.Context) error {
 	for _, t := range resp.Topics {
 		if err := answer(t.ErrorCode, t.ErrorMessage); err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
 			return fmt.Errorf("cannot create the registry topic %q: %w", r.topic, err)
-		}
-	}
-	r.created(ctx)
-	for turn := 0; !r.found; turn++ { // The home learns of it a moment later.
-		if err := r.catchUp(ctx); err != nil {
-			return err
-		}
-		if err := pause(ctx, turn); err != nil {
-			return fmt.Errorf("the registry topic %q does not come up (%w)", r.topic, err)
 		}
 	}
 	return nil

@@ -25,6 +25,9 @@ const (
 	keyLocalBytes     = "local.retention.bytes"
 )
 
+// safeElection is the value of keyUnclean under which a replica that lacks events never becomes the leader.
+const safeElection = "false"
+
 // Names of settings beside the keys of the events topic's configuration, which stand for themselves.
 const (
 	snapshotsPrefix   = "snapshots/"
@@ -56,6 +59,10 @@ func (b *Backend) StoreSettings(d plan.DesiredStore) (plan.Settings, []plan.Refu
 			s[snapshotsPrefix+k] = v
 		}
 	}
+	if slices.Contains(d.Unmanaged, keyUnclean) {
+		delete(s, keyUnclean)
+		delete(s, snapshotsPrefix+keyUnclean)
+	}
 	if b.config.Provided {
 		refusals = append(refusals, refuseQuota(d)...)
 	} else {
@@ -69,7 +76,7 @@ func (b *Backend) StoreSettings(d plan.DesiredStore) (plan.Settings, []plan.Refu
 
 func eventsSettings(d plan.DesiredStore) plan.Settings {
 	s := plan.Settings{
-		keyCleanup: "delete", keyTimestamp: "LogAppendTime", keyUnclean: "false", keyMinInSync: "",
+		keyCleanup: "delete", keyTimestamp: "LogAppendTime", keyUnclean: safeElection, keyMinInSync: "",
 		keyRemote: "", keyLocalRetention: "", keyLocalBytes: "",
 	}
 	if d.MinInSync > 0 {
@@ -88,7 +95,7 @@ func eventsSettings(d plan.DesiredStore) plan.Settings {
 }
 
 func snapshotsSettings(d plan.DesiredStore) plan.Settings {
-	s := plan.Settings{keyCleanup: "compact", keyUnclean: "false", keyMinInSync: ""}
+	s := plan.Settings{keyCleanup: "compact", keyUnclean: safeElection, keyMinInSync: ""}
 	if d.MinInSync > 0 {
 		s[keyMinInSync] = strconv.Itoa(d.MinInSync)
 	}
@@ -126,7 +133,9 @@ func refuseOwned(d plan.DesiredStore) (refusals []plan.Refusal) {
 		refuse(plan.FieldKafkaConfig, k)
 	}
 	for _, k := range d.Unmanaged {
-		refuse(plan.FieldKafkaUnmanaged, k)
+		if k != keyUnclean { // Some services decide on elections themselves, and let nobody say anything of them.
+			refuse(plan.FieldKafkaUnmanaged, k)
+		}
 	}
 	return refusals
 }
@@ -185,7 +194,7 @@ func (b *Backend) SubscriptionSettings(d plan.DesiredSubscription) plan.Settings
 }
 
 func deadLettersSettings() plan.Settings {
-	return plan.Settings{keyCleanup: "delete", keyUnclean: "false", keyMaxMessage: strconv.Itoa(deadLetterBytes)}
+	return plan.Settings{keyCleanup: "delete", keyUnclean: safeElection, keyMaxMessage: strconv.Itoa(deadLetterBytes)}
 }
 
 // milliseconds returns a duration as Kafka wants it: at least as long as it is.
@@ -256,10 +265,11 @@ func (c config) number(key string) int64 {
 	return n
 }
 
-// settings returns what is set on the topic itself, each name with a prefix, but for what plan knows by a field.
+// settings returns what is set on the topic itself, each name with a prefix, but for what plan knows by a field. That no event
+// is lost by an election counts also where it is the brokers' own rule: some let nobody set it.
 func (c config) settings(prefix string, into plan.Settings, except ...string) {
 	for k, v := range c {
-		if v.own && !slices.Contains(except, k) {
+		if (v.own || k == keyUnclean && v.value == safeElection) && !slices.Contains(except, k) {
 			into[prefix+k] = v.value
 		}
 	}

@@ -67,6 +67,7 @@ func TestStoreSettingsRefuse(t *testing.T) {
 		"Owned":          {reason: "Another field sets it.", d: plan.DesiredStore{Native: map[string]string{"retention.ms": "1", "segment.ms": "5"}}, want: []plan.Field{plan.FieldKafkaConfig}},
 		"Fixed":          {reason: "Events would be lost or reordered.", d: plan.DesiredStore{Native: map[string]string{"cleanup.policy": "compact", "unclean.leader.election.enable": "true"}}, want: []plan.Field{plan.FieldKafkaConfig, plan.FieldKafkaConfig}},
 		"UnmanagedOwned": {reason: "What a field sets is managed.", d: plan.DesiredStore{Unmanaged: []string{"max.message.bytes", "segment.ms"}}, want: []plan.Field{plan.FieldKafkaUnmanaged}},
+		"UnmanagedVote":  {reason: "A service may decide on elections itself.", d: plan.DesiredStore{Unmanaged: []string{"unclean.leader.election.enable"}}},
 		"MinInSync":      {reason: "There can be no more confirmations than copies.", d: plan.DesiredStore{StoreSettings: plan.StoreSettings{Replicas: 1}, MinInSync: 2}, want: []plan.Field{plan.FieldMinInSync}},
 		"Replicas":       {reason: "Nor more copies than brokers.", d: plan.DesiredStore{StoreSettings: plan.StoreSettings{Replicas: 4}}, want: []plan.Field{plan.FieldReplicas}},
 		"Tiering":        {reason: "There is nowhere to move events to.", d: plan.DesiredStore{Tiering: plan.Tiering{After: time.Hour}}, want: []plan.Field{plan.FieldTieringDuration}},

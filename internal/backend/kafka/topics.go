@@ -32,7 +32,10 @@ func (b *Backend) createTopics(ctx context.Context, topics []newTopic, errs []er
 			records += topics[n].records()
 			n++
 		}
-		existed = append(existed, b.createSome(ctx, topics[:n], errs)...)
+		more, refused := b.createSome(ctx, topics[:n], errs)
+		existed = append(existed, more...)
+		more, _ = b.createSome(ctx, refused, errs)
+		existed = append(existed, more...)
 		topics = topics[n:]
 	}
 	return existed
@@ -40,7 +43,11 @@ func (b *Backend) createTopics(ctx context.Context, topics []newTopic, errs []er
 
 func (t newTopic) records() int { return 1 + t.partitions + len(t.config) }
 
-func (b *Backend) createSome(ctx context.Context, topics []newTopic, errs []error) (existed []newTopic) {
+// createSome sends one request. refused are topics that may be taken without what their configuration says of elections.
+func (b *Backend) createSome(ctx context.Context, topics []newTopic, errs []error) (existed, refused []newTopic) {
+	if len(topics) == 0 {
+		return nil, nil
+	}
 	req := kmsg.NewPtrCreateTopicsRequest()
 	req.TimeoutMillis = int32(adminTimeout / time.Millisecond)
 	for _, t := range topics {
@@ -69,11 +76,21 @@ func (b *Backend) createSome(ctx context.Context, topics []newTopic, errs []erro
 		switch e := first(err, outcome[t.name]); {
 		case errors.Is(e, kerr.TopicAlreadyExists):
 			existed = append(existed, t)
+		case t.config[keyUnclean] != "" && refusesConfig(e):
+			t.config = maps.Clone(t.config)
+			delete(t.config, keyUnclean)
+			refused = append(refused, t)
 		case e != nil:
 			errs[t.at] = first(errs[t.at], fmt.Errorf("cannot create topic %q: %w", t.name, b.explain(e)))
 		}
 	}
-	return existed
+	return existed, refused
+}
+
+// refusesConfig reports whether a topic's configuration is refused. Some services refuse even what they have as the default:
+// their own rule for elections.
+func refusesConfig(err error) bool {
+	return errors.Is(err, kerr.InvalidConfig) || errors.Is(err, kerr.PolicyViolation)
 }
 
 // An alteration sets keys of a topic's configuration; to the broker's default, those that have no value.
@@ -143,7 +160,11 @@ func (b *Backend) awaitConfigs(ctx context.Context, alterations []alteration, er
 // shows reports whether a configuration is as it was set.
 func (c config) shows(set map[string]string) bool {
 	for k, v := range set {
-		if is := c[k]; is.own != (v != "") || v != "" && is.value != v {
+		is := c[k]
+		if k == keyUnclean && v == safeElection && is.value == v {
+			continue
+		}
+		if is.own != (v != "") || v != "" && is.value != v {
 			return false
 		}
 	}

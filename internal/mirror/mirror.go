@@ -206,10 +206,10 @@ func (m *Mirror) LastRecords(name, ownerUID string) map[int]int64 {
 	return m.stores.last(name, ownerUID)
 }
 
-// LastPositions returns where an owner's subscription was in a store, by partition, when that was last seen. A store that
-// is made again has another UID, and other positions.
-func (m *Mirror) LastPositions(id backend.SubscriptionID, ownerUID, storeUID string) map[int]string {
-	return m.subscriptions.last(id, ownerUID+" "+storeUID)
+// LastPositions returns where an owner's subscription was in the store that was created then, by partition, when that was
+// last seen.
+func (m *Mirror) LastPositions(id backend.SubscriptionID, ownerUID, storeCreated string) map[int]string {
+	return m.subscriptions.last(id, ownerUID+" "+storeCreated)
 }
 
 // AcceptLoss forgets the records that a store was known to hold, because a person has said that they are gone.
@@ -237,7 +237,7 @@ func positionsOf(o plan.ObservedSubscription) memory[string] {
 	if o.Owner.UID == "" || o.StoreGone {
 		return memory[string]{}
 	}
-	m := memory[string]{owner: o.Owner.UID + " " + o.StoreOwner.UID, parts: map[int]string{}}
+	m := memory[string]{owner: o.Owner.UID + " " + o.StoreCreated, parts: map[int]string{}}
 	for _, g := range o.Groups {
 		m.parts[g.Partition] = g.Position
 	}
@@ -347,6 +347,6 @@ func sameSubscription(a, b plan.ObservedSubscription) bool {
 		}
 	}
 	return a.SubscriptionSettings == b.SubscriptionSettings && maps.Equal(a.Settings, b.Settings) && a.Unavailable == b.Unavailable && a.Marked == b.Marked && a.Created == b.Created &&
-		a.StoreGone == b.StoreGone && a.StoreOwner == b.StoreOwner && a.Partitions == b.Partitions &&
+		a.StoreGone == b.StoreGone && a.StoreCreated == b.StoreCreated && a.Partitions == b.Partitions &&
 		a.LastReplay == b.LastReplay && (len(a.Consumers) == 0) == (len(b.Consumers) == 0) && a.Principal == b.Principal
 }

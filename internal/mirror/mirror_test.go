@@ -354,7 +354,7 @@ func TestPositionsAreOfOneStore(t *testing.T) {
 	at := func(store string, gone bool) memory[string] {
 		return positionsOf(plan.ObservedSubscription{
 			SubscriptionSettings: plan.SubscriptionSettings{Owner: plan.Owner{UID: "mine"}},
-			StoreOwner:           plan.Owner{UID: store}, StoreGone: gone, Groups: []plan.Group{{Position: "7"}},
+			StoreCreated:         store, StoreGone: gone, Groups: []plan.Group{{Position: "7"}},
 		})
 	}
 	if first, again := at("first", false), at("again", false); first.owner == again.owner {

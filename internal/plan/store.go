@@ -203,8 +203,10 @@ type Context struct {
 	// AcceptedLosses is how often a person has confirmed that records are gone. It is part of the next token, so that
 	// a confirmation that stays in place never covers a second loss.
 	AcceptedLosses int
-	// KnownPositions is where a subscription was, by partition, when that was last seen.
+	// KnownPositions is where a subscription was, by partition, when that was last seen; KnownStore is when the store was
+	// created whose records they are of, as in an observation, if that is known.
 	KnownPositions map[int]string
+	KnownStore     string
 	// KnownReplay is the ID of the replay that was last seen to be done. A broker that has lost its memory of it must
 	// not make it again.
 	KnownReplay string

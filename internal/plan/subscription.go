@@ -73,8 +73,8 @@ type ObservedSubscription struct {
 	StoreGone bool // The store has no marker.
 	// StoreHasLogs means that the store, though it has no marker, has logs: it is damaged, and not gone.
 	StoreHasLogs bool
-	StoreOwner   Owner
-	Partitions   int // Of the store.
+	StoreCreated string // When the store got its marker: another store of the same name has another.
+	Partitions   int    // Of the store.
 	Groups       []Group
 	DeadLetters  int64
 	LastReplay   string   // ID of the replay that was done last.
@@ -145,6 +145,9 @@ func Subscription(d DesiredSubscription, o ObservedSubscription, c Context) Plan
 	if o.Unavailable != "" {
 		p.Unavailable = o.Unavailable
 		return p
+	}
+	if c.KnownStore != "" && c.KnownStore != o.StoreCreated && len(o.Groups) == 0 {
+		o.Created, c.KnownPositions = false, nil // They were positions in a store that is gone.
 	}
 	if !o.Exists() && len(o.Groups) == 0 {
 		return createSubscription(p, d, o, c)

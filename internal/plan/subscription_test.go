@@ -31,7 +31,7 @@ func observedSub(edit ...func(*ObservedSubscription)) ObservedSubscription {
 	o := ObservedSubscription{
 		SubscriptionSettings: SubscriptionSettings{Owner: reader()},
 		Marked:               true, Created: true,
-		StoreOwner: orders(), Partitions: 2,
+		StoreCreated: "monday", Partitions: 2,
 		Groups:    []Group{{Partition: 0, Position: "5"}, {Partition: 1, Position: "7", Lag: 3}},
 		Principal: Principal{Name: "es:shop.orders:reader", Digest: "d1", Rights: "r1"},
 	}
@@ -42,7 +42,7 @@ func observedSub(edit ...func(*ObservedSubscription)) ObservedSubscription {
 }
 
 func TestSubscription(t *testing.T) {
-	gone := func(o *ObservedSubscription) { *o = ObservedSubscription{Partitions: 2, StoreOwner: orders()} }
+	gone := func(o *ObservedSubscription) { *o = ObservedSubscription{Partitions: 2, StoreCreated: "monday"} }
 	unmarked := func(o *ObservedSubscription) { o.Owner, o.Marked, o.Created = Owner{}, false, false }
 	replay := func(d *DesiredSubscription) { d.Replay = &Replay{ID: "r2", From: Start{Earliest: true}} }
 	positionToken := func(losses string) string { return Token(uid, FieldGroup, "Earliest#"+losses) }
@@ -86,6 +86,13 @@ func TestSubscription(t *testing.T) {
 			reason: "What status knows was ours: the marker comes back, and the position stays.",
 			args:   args{d: desiredSub(), o: observedSub(unmarked), c: Context{KnownPositions: map[int]string{0: "5", 1: "6"}}},
 			want:   brief{Changes: []string{strings.Replace(owner, ": ", ": lost -> ", 1), "positions: set in every partition"}},
+		},
+		"StoreMadeAgain": {
+			reason: "Where the subscription was in the store before, and that it had begun there, says nothing in the next one.",
+			args: args{d: desiredSub(), o: observedSub(func(o *ObservedSubscription) { o.Groups = nil }), c: Context{
+				KnownPositions: map[int]string{0: "500"}, KnownStore: "sunday",
+			}},
+			want: brief{Changes: append([]string{"position of partition 0: Earliest", "position of partition 1: Earliest"}, end[:1]...)},
 		},
 		"CreateUnsupported": {
 			reason: "What the backend lacks stops the creation.",

@@ -32,11 +32,11 @@ type SubscriptionObservation struct {
 	// +optional
 	Consumers *int32 `json:"consumers,omitempty"`
 
-	// EventStoreUID is the UID of the EventStore whose records Positions are of. If that has been deleted and made
-	// again, they mean nothing in the new one, and are not restored.
+	// EventStoreCreated is when the store was created whose records Positions are of, as its marker on the broker says. If
+	// it is deleted and made again, they mean nothing in the new one, and are not restored.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
-	EventStoreUID string `json:"eventStoreUID,omitempty"`
+	EventStoreCreated string `json:"eventStoreCreated,omitempty"`
 
 	// Positions is the position of the next record to deliver, for every partition.
 	// +optional

@@ -47,7 +47,7 @@ func beingDeleted(ours bool) error {
 }
 
 func newCommon(partitions int, created time.Time) common {
-	return common{Layout: layout.Version, Partitions: partitions, Created: created.UTC().Format(time.RFC3339)}
+	return common{Layout: layout.Version, Partitions: partitions, Created: created.UTC().Format(time.RFC3339Nano)}
 }
 
 // nextStore returns a store's marker as it is after the changes.

@@ -169,7 +169,7 @@ func (r subscriptionReading) observe(id backend.SubscriptionID) (plan.ObservedSu
 	o.Partitions = k.partitions()
 	if k.store != nil {
 		// What is missing of a store that is being deleted goes with it: it is not to be made again.
-		o.StoreGone, o.StoreOwner = k.store.Deletion != "", plan.Owner(k.store.Owner)
+		o.StoreGone, o.StoreCreated = k.store.Deletion != "", k.store.Created
 	} else {
 		o.StoreHasLogs = r.hasLogs(events)
 	}

@@ -104,7 +104,7 @@ func newClaim(d plan.DesiredStore, partitions int) claim {
 	return claim{Layout: layout.Version, Partitions: partitions, Hash: layout.Hash, Owner: ownerJSON(d.Owner), Created: now()}
 }
 
-func now() string { return time.Now().UTC().Format(time.RFC3339) }
+func now() string { return time.Now().UTC().Format(time.RFC3339Nano) }
 
 // createNamespace creates the namespace with its marker, so that of two claimants one fails.
 func (b *Backend) createNamespace(ctx context.Context, c backend.StoreChange) (storeState, error) {

@@ -81,7 +81,7 @@ func (b *Backend) observeSubscription(ctx context.Context, id backend.Subscripti
 	if r.marker.claim.Deleting { // What is missing goes with the store: it is not to be made again.
 		o.StoreGone = true
 	}
-	o.StoreOwner, o.Partitions = r.marker.claim.owner(), r.marker.claim.Partitions
+	o.StoreCreated, o.Partitions = r.marker.claim.Created, r.marker.claim.Partitions
 	if !valid(id) {
 		return o, nil
 	}

@@ -85,7 +85,7 @@ func newStoreMarker(s plan.StoreSettings, partitions int) []string {
 		fieldBytes, strconv.FormatInt(s.Retention.Bytes, 10),
 		fieldSnapshots, strconv.FormatBool(s.Snapshots),
 		fieldMaxEventBytes, strconv.FormatInt(s.MaxEventBytes, 10),
-		fieldCreated, time.Now().UTC().Format(time.RFC3339),
+		fieldCreated, time.Now().UTC().Format(time.RFC3339Nano),
 	}
 }
 

@@ -126,7 +126,7 @@ func observeSubscription(id backend.SubscriptionID, users *userReading, r subscr
 		return o, fmt.Errorf("its store %q: %w", id.Store, err)
 	}
 	// What is missing of a store that is being deleted goes with it: it is not to be made again.
-	o.StoreGone, o.StoreOwner, o.Partitions = !store.Marked || fields[fieldDeletion] != "", store.Owner, store.Partitions
+	o.StoreGone, o.StoreCreated, o.Partitions = !store.Marked || fields[fieldDeletion] != "", fields[fieldCreated], store.Partitions
 	if r.marker == nil {
 		return o, nil
 	}

@@ -70,7 +70,7 @@ func deletion[T object](mg T) plan.Context {
 // made again say nothing of the new one.
 func knownPositions(o *v1alpha1.SubscriptionObservation, store string, seen map[int]string) map[int]string {
 	known := map[int]string{}
-	if o.EventStoreUID == store {
+	if o.EventStoreCreated == store {
 		known = positions(o.Positions)
 	}
 	maps.Copy(known, seen)

@@ -214,7 +214,8 @@ func (e *external[T]) setContext(ctx context.Context, mg T) error {
 	c.Namespace = e.broker.Namespace
 	c.ObserveOnly = managed.ObserveOnly(mg)
 	c.AcceptedLosses = int(ptr.Deref(mg.Observation().AcceptedLosses, 0))
-	store := e.observed.StoreOwner.UID
+	store := e.observed.StoreCreated
+	c.KnownStore = mg.Observation().EventStoreCreated
 	c.KnownPositions = knownPositions(mg.Observation(), store, e.broker.LastPositions(e.id, e.owner.UID, store))
 	if r := mg.Observation().LastReplay; r != nil {
 		c.KnownReplay = r.ID

@@ -39,7 +39,7 @@ func (e *external[T]) setStatus(mg T) {
 	if o.LastReplay != "" && (s.LastReplay == nil || s.LastReplay.ID != o.LastReplay) {
 		s.LastReplay = replayed(mg.Parameters(), o)
 	}
-	if due := e.pacer.Due(mg.GetUID()); due || s.Positions == nil || (ptr.Deref(s.LagRecords, 0) == 0) != (o.Lag() == 0) || (ptr.Deref(s.DeadLetters, 0) == 0) != (o.DeadLetters == 0) {
+	if due := e.pacer.Due(mg.GetUID()); due || s.Positions == nil || s.EventStoreCreated != o.StoreCreated || (ptr.Deref(s.LagRecords, 0) == 0) != (o.Lag() == 0) || (ptr.Deref(s.DeadLetters, 0) == 0) != (o.DeadLetters == 0) {
 		setCounts(s, o)
 	}
 }
@@ -49,7 +49,7 @@ func setCounts(s *v1alpha1.SubscriptionObservation, o plan.ObservedSubscription)
 	s.DeadLetters = ptr.To(managed.Rounded(o.DeadLetters))
 	s.LagSeconds = ptr.To(managed.Rounded(lagSeconds(o)))
 	if len(o.Groups) == o.Partitions { // Of a lost position what was known stays, to be restored.
-		s.Positions, s.EventStoreUID = positionsOf(o.Groups), o.StoreOwner.UID
+		s.Positions, s.EventStoreCreated = positionsOf(o.Groups), o.StoreCreated
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -291,5 +293,33 @@ func TestClusterNeedsItsMode(t *testing.T) {
 		if r.Err != nil && !strings.Contains(r.Err.Error(), "set redis.mode to Cluster") {
 			t.Errorf("ReadStores: %v, want the mode to set", r.Err)
 		}
+	}
+}
+
+// TestMasterLosesItsMemory restarts a master that has forgotten the cluster: it says that there is nobody but itself.
+func TestMasterLosesItsMemory(t *testing.T) {
+	t.Parallel()
+	f, s := startCluster(t, broker.RedisGroupOptions{})
+	d, c := f.store("orders")
+	f.applyStore(t, d, c)
+	top, err := f.backend.fleet.topology(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := slices.IndexFunc(s.Nodes, func(r *broker.Redis) bool { return r.Addr == top.servers[0].address })
+	alone := s.Nodes[at] // The one that is asked first.
+	if err := errors.Join(alone.Kill(), os.Remove(filepath.Join(alone.Dir, "nodes.conf")), alone.Restart(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "its replica to take its place", func() error {
+		f.backend.fleet.distrust()
+		top, err := f.backend.fleet.topology(t.Context())
+		if err != nil || top.served() < slotCount {
+			return fmt.Errorf("%d slots are served: %w", top.served(), err)
+		}
+		return f.backend.ReadStores(t.Context(), []string{"orders"})[0].Err
+	})
+	if o := f.readStore(t, "orders"); !o.Marked {
+		t.Errorf("the store after the failover: %+v, want its marker", o)
 	}
 }

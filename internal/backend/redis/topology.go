@@ -33,7 +33,9 @@ type topology struct {
 	sentinels []*node
 	wary      bool            // The Sentinels want passwords, and so have users too.
 	down      map[string]bool // Addresses of servers that the others take to be down.
-	moving    bool            // Some slot is on its way from one server to another.
+	failover  bool            // Sentinels are making another server the master.
+	doubted   bool            // Whoever said so misses a server of the cluster that has slots.
+	epoch     int64           // Of the last failover that it knows of.
 	read      time.Time
 }
 

@@ -12,7 +12,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// askCluster asks one server of the cluster after the other, until one answers: those first that it knows to have slots.
+// askCluster asks one server of the cluster after the other, until one answers that knows servers for all slots: those first
+// that it knows to have slots. One that has lost its memory, or is cut off, knows fewer of the others than they do. If none
+// knows them all, it believes the one that knows most, and of those that know as much the one that has seen the last failover.
 func (f *fleet) askCluster(ctx context.Context, last *topology) (*topology, error) {
 	var candidates []*node
 	if last != nil {
@@ -27,17 +29,34 @@ func (f *fleet) askCluster(ctx context.Context, last *topology) (*topology, erro
 			candidates = append(candidates, n)
 		}
 	}
+	var best *topology
 	var failed error
 	for _, n := range candidates {
 		t, err := f.askServer(ctx, n)
-		if err == nil {
+		if err == nil && t.whole() {
 			return t, nil
+		}
+		if err == nil {
+			if best == nil || t.knowsMoreThan(best) {
+				best = t
+			}
+			continue
 		}
 		if failed == nil || outOfReach(failed) && !outOfReach(err) {
 			failed = err
 		}
 	}
+	if best != nil {
+		return best, nil
+	}
 	return nil, failed
+}
+
+// whole reports whether all slots have a server that is not missed.
+func (t *topology) whole() bool { return t.served() == slotCount && !t.doubted }
+
+func (t *topology) knowsMoreThan(other *topology) bool {
+	return cmp.Or(cmp.Compare(t.served(), other.served()), cmp.Compare(t.epoch, other.epoch)) > 0
 }
 
 // askServer asks who has which slots, and who is there beside. Only SLOTS says by which addresses clients reach servers;
@@ -99,9 +118,9 @@ func (f *fleet) bystanders(t *topology, text, asked string, ids map[string]*node
 		if slices.Contains(flags, "handshake") || slices.Contains(flags, "noaddr") {
 			continue // Nobody knows where it is.
 		}
-		for _, s := range fields[8:] {
-			t.moving = t.moving || strings.HasPrefix(s, "[")
-		}
+		epoch, _ := strconv.ParseInt(fields[6], 10, 64)
+		t.epoch = max(t.epoch, epoch)
+		t.doubted = t.doubted || len(fields) > 8 && slices.ContainsFunc(flags, func(s string) bool { return strings.HasPrefix(s, "fail") })
 		n := ids[fields[0]]
 		if n == nil {
 			if n, err = f.node(reachable(address, asked), false); err != nil {

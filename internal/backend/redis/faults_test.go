@@ -156,6 +156,54 @@ func (f *fixture) limited(t *testing.T, rules ...string) *Backend {
 	t.Helper()
 	if err := f.admin.ACLSetUser(t.Context(), "limited", append([]string{"reset", "on", ">limited-secret", "~*", "&*", "+@all"}, rules...)...).Err(); err != nil {
 		t.Fatal(err)
+	if h, err := limited.Health(t.Context()); err != nil || len(h.Warnings) > 0 {
+		t.Errorf("Health after the users were saved: %+v, %v, want no warning", h, err)
+	}
+}
+
+// TestOldPasswordIsCutLater gives a store another password without the right to cut those who came in by the old one.
+func TestOldPasswordIsCutLater(t *testing.T) {
+	f := start(t, broker.RedisOptions{})
+	d, c := f.store("orders")
+	f.applyStore(t, d, c)
+	app, err := f.config(d.Principal.Name, password("orders")).Server(f.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer app.Close()
+	conn := app.Conn()
+	defer conn.Close()
+	if err := conn.Ping(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	limited := f.limited(t, "-client|kill")
+	d.Principal = f.backend.StorePrincipal("orders", "", "another")
+	change := func() error {
+		o := f.readStore(t, "orders")
+		changes := plan.Store(d, o, c).Changes
+		if len(changes) != 1 || changes[0].Field != plan.FieldPrincipal {
+			t.Fatalf("changes: %+v, want one of the principal", changes)
+		}
+		return limited.ApplyStores(t.Context(), []backend.StoreChange{{Desired: d, Observed: o, Changes: changes, Password: "another"}})[0]
+	}
+	for range 2 { // It stays drift until it is done.
+		if err := change(); err == nil || !strings.Contains(err.Error(), "lacks the right to run CLIENT KILL") {
+			t.Fatalf("ApplyStores without the right to cut connections: %v, want an error that names CLIENT KILL", err)
+		}
+		if err := conn.Ping(t.Context()).Err(); err != nil {
+			t.Fatalf("the connection by the old password: %v, want that nobody could cut it", err)
+		}
+	}
+	f.do(t, "ACL", "SETUSER", "limited", "+@all")
+	if err := change(); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Ping(t.Context()).Err(); err == nil {
+		t.Error("a connection by the old password outlives the change")
+	}
+	if err := f.inPlace(t, d, c); err != nil {
+		t.Error(err)
+	}
 	}
 	return f.connect(t, "limited", "limited-secret")
 }

@@ -157,7 +157,7 @@ func appendUser(users []userChange, u userChange, desired, observed plan.Princip
 	if password == "" {
 		return users, fmt.Errorf("cannot set user %q: there is no password for it", u.name)
 	}
-	u.password, u.renewed = password, observed != none && observed.Digest != desired.Digest
+	u.password, u.renewed = password, observed != none && (observed.Digest != desired.Digest || observed.Rights == rightsUncut)
 	return append(users, u), nil
 }
 

@@ -44,7 +44,7 @@ func (b *Backend) applyUsers(ctx context.Context, kind string, changes []userCha
 	if changes = b.stillOwned(ctx, kind, changes, errs); len(changes) == 0 {
 		return
 	}
-	set, shown := make([]replies, len(changes)), make([]replies, len(changes))
+	set, cut, shown := make([]replies, len(changes)), make([]replies, len(changes)), make([]replies, len(changes))
 	b.unsaved.making.RLock()
 	for _, c := range changes {
 		b.unsaved.note(c.name, c.password == "")
@@ -57,7 +57,7 @@ func (b *Backend) applyUsers(ctx context.Context, kind string, changes []userCha
 					continue
 				}
 				if c.renewed {
-					t.one(n, "CLIENT", "KILL", "USER", c.name)
+					cut[i] = append(cut[i], reply{n, t.one(n, "CLIENT", "KILL", "USER", c.name)})
 				}
 				shown[i] = append(shown[i], reply{n, t.one(n, "ACL", "GETUSER", c.name)})
 			}
@@ -67,7 +67,7 @@ func (b *Backend) applyUsers(ctx context.Context, kind string, changes []userCha
 	for _, c := range changes {
 		b.seen.wrote(c.name)
 	}
-	b.remember(ctx, kind, changes, set, shown, errs)
+	b.remember(ctx, kind, changes, set, shown, uncut(cut), errs)
 	if err := b.save(ctx, kind, false); err != nil {
 		for _, c := range changes {
 			errs[c.at] = errors.Join(errs[c.at], err)
@@ -100,8 +100,23 @@ func (b *Backend) stillOwned(ctx context.Context, kind string, changes []userCha
 	return still
 }
 
+// rightsUncut are those of a user that has another password, while connections that came in by the old one could not be
+// cut. They are drift, so that it is tried again.
+const rightsUncut = "not cut"
+
+// uncut says of which users the connections could not be cut.
+func uncut(cut []replies) []error {
+	errs := make([]error, len(cut))
+	for i, all := range cut {
+		if len(all) > 0 {
+			errs[i] = all.err()
+		}
+	}
+	return errs
+}
+
 // remember notes in the markers how Redis shows the users that were just set.
-func (b *Backend) remember(ctx context.Context, kind string, changes []userChange, set, shown []replies, errs []error) {
+func (b *Backend) remember(ctx context.Context, kind string, changes []userChange, set, shown []replies, uncut, errs []error) {
 	noted := make([]*redis.Cmd, len(changes))
 	b.send(ctx, kind, func(t *trip) {
 		for i, c := range changes {
@@ -117,12 +132,18 @@ func (b *Backend) remember(ctx context.Context, kind string, changes []userChang
 			if shown[i] != nil {
 				rights, as = rulesDigest(c.rules), renderings(shown[i])
 			}
+			if uncut[i] != nil {
+				rights = rightsUncut
+			}
 			noted[i] = t.run(setScript, []string{c.marker}, ownedArgs(c.owner, fieldRights, rights, fieldRendering, as)...)
 		}
 	})
 	for i, c := range changes {
 		if noted[i] != nil {
 			errs[c.at] = b.owned(noted[i])
+		}
+		if uncut[i] != nil && errs[c.at] == nil {
+			errs[c.at] = fmt.Errorf("cannot cut the connections that user %q has by its old password: %w", c.name, b.explain(uncut[i]))
 		}
 	}
 }

@@ -153,6 +153,7 @@ func (r *userReading) principal(name string, all replies, marker map[string]stri
 	}
 	p := plan.Principal{Name: name, Digest: shown.passwords, Rights: marker[fieldRights]}
 	switch as := strings.Split(marker[fieldRendering], ","); {
+	case p.Rights == rightsUncut: // Whatever else is wrong is repaired with it.
 	case shown.missing != "":
 		p.Rights = "missing on " + shown.missing
 	case slices.ContainsFunc(strings.Split(shown.renderings, ","), func(s string) bool { return s == "" || !slices.Contains(as, s) }):

@@ -50,8 +50,9 @@ type Backend struct {
 	unsaved unsavedUsers
 	seen    seenUsers
 
-	// unmaintained says why the last Maintain failed; nil if it did not.
-	unmaintained atomic.Pointer[string]
+	// unmaintained says why the last Maintain did not enforce retention, and forgetful why it did not save users; nil if it
+	// did.
+	unmaintained, forgetful atomic.Pointer[string]
 }
 
 // An Option changes how a Backend behaves.

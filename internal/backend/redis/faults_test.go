@@ -139,6 +139,13 @@ func TestUsersAreSavedLater(t *testing.T) {
 	if err := limited.ApplyStores(t.Context(), []backend.StoreChange{change})[0]; err == nil || !strings.Contains(err.Error(), "ACL SAVE") {
 		t.Fatalf("ApplyStores without the right to save: %v, want an error that names ACL SAVE", err)
 	}
+	if err := limited.Maintain(t.Context(), nil); err == nil {
+		t.Error("Maintain says that users are saved")
+	}
+	h, err := limited.Health(t.Context())
+	if w := strings.Join(h.Warnings, "\n"); err != nil || !strings.Contains(w, "A restart brings back users as they were saved last: cannot save") || strings.Contains(w, "Retention") {
+		t.Errorf("Health: %q, %v, want that users are not saved, and nothing about retention", w, err)
+	}
 	f.do(t, "ACL", "SETUSER", "limited", "+@all")
 	if err := limited.Maintain(t.Context(), nil); err != nil {
 		t.Fatal(err)
@@ -149,13 +156,6 @@ func TestUsersAreSavedLater(t *testing.T) {
 	if p := plan.Store(d, f.readStore(t, "orders"), c); len(p.Changes) > 0 {
 		t.Errorf("plan after the restart: %+v, want nothing", p)
 	}
-}
-
-// limited returns a backend whose user has all rights but some.
-func (f *fixture) limited(t *testing.T, rules ...string) *Backend {
-	t.Helper()
-	if err := f.admin.ACLSetUser(t.Context(), "limited", append([]string{"reset", "on", ">limited-secret", "~*", "&*", "+@all"}, rules...)...).Err(); err != nil {
-		t.Fatal(err)
 	if h, err := limited.Health(t.Context()); err != nil || len(h.Warnings) > 0 {
 		t.Errorf("Health after the users were saved: %+v, %v, want no warning", h, err)
 	}
@@ -204,6 +204,13 @@ func TestOldPasswordIsCutLater(t *testing.T) {
 	if err := f.inPlace(t, d, c); err != nil {
 		t.Error(err)
 	}
+}
+
+// limited returns a backend whose user has all rights but some.
+func (f *fixture) limited(t *testing.T, rules ...string) *Backend {
+	t.Helper()
+	if err := f.admin.ACLSetUser(t.Context(), "limited", append([]string{"reset", "on", ">limited-secret", "~*", "&*", "+@all"}, rules...)...).Err(); err != nil {
+		t.Fatal(err)
 	}
 	return f.connect(t, "limited", "limited-secret")
 }

@@ -51,6 +51,9 @@ func (b *Backend) Health(ctx context.Context) (backend.Health, error) {
 	if why := b.unmaintained.Load(); why != nil {
 		warnings = append(warnings, "Retention is not enforced: "+*why)
 	}
+	if why := b.forgetful.Load(); why != nil {
+		warnings = append(warnings, "A restart brings back users as they were saved last: "+*why)
+	}
 	return backend.Health{Version: versions(all), Endpoint: b.endpoint(top), RoundTrip: took, Warnings: warnings}, nil
 }
 

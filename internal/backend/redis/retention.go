@@ -35,15 +35,16 @@ func (b *Backend) Maintain(ctx context.Context, names []string) error {
 	if b.config.Mode != "" {
 		swept = b.sweep(ctx)
 	}
-	errs = append(errs, b.save(ctx, "Maintain", true))
+	unsaved := b.save(ctx, "Maintain", true)
 	until := time.Now().Add(maintainFor)
 	for lo, hi := range chunks(len(names)) {
 		errs = append(errs, b.maintain(ctx, names[lo:hi], until)...)
 	}
 	if ctx.Err() == nil { // A call that was cancelled says nothing of the server.
 		b.unmaintained.Store(failure(errs))
+		b.forgetful.Store(failure([]error{unsaved}))
 	}
-	return errors.Join(append(errs, swept)...)
+	return errors.Join(append(errs, unsaved, swept)...)
 }
 
 // failure says in one line what failed: the same for the same failures, whatever their order.
@@ -161,8 +162,8 @@ func (b *Backend) trimByTime(ctx context.Context, now time.Time, stores []retain
 				}
 				for _, sub := range s.subscriptions {
 					// What cannot be read keeps everything; reading the subscription says so.
-					kept, err := time.ParseDuration(dead[layout.RedisSubscriptionMarker(s.store, sub)].Val())
-					if err == nil {
+					said, unread := dead[layout.RedisSubscriptionMarker(s.store, sub)].Result()
+					if kept, err := time.ParseDuration(said); cmpErr(unread, err) == nil {
 						trim(layout.RedisDeadLetters(s.store, at, sub), kept)
 					}
 				}

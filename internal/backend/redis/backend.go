@@ -47,8 +47,10 @@ type Backend struct {
 	fleet   *fleet
 	observe func(kind string, commands int)
 
-	unsaved unsavedUsers
-	seen    seenUsers
+	unsaved  unsavedUsers
+	seen     seenUsers
+	fences   fences
+	searched searched
 
 	// unmaintained says why the last Maintain did not enforce retention, and forgetful why it did not save users; nil if it
 	// did.

@@ -51,7 +51,7 @@ func (b *Backend) readStoreMarkers(ctx context.Context, users *userReading, name
 	var self serverReadings
 	subscriptions := make([]*redis.StringSliceCmd, len(names))
 	markers, shown := make([]*redis.MapStringStringCmd, len(names)), make([]replies, len(names))
-	b.send(ctx, "ReadStores", func(t *trip) {
+	b.sendToRead(ctx, names, func(t *trip) {
 		self = t.askServers(settingsAge)
 		for i, n := range names {
 			if layout.ValidateStore(n) != nil {
@@ -94,7 +94,7 @@ func observeStore(name string, users *userReading, marker *redis.MapStringString
 // readMarkedLogs reads the partitions that the markers name, and returns which stores have no marker and yet data.
 func (b *Backend) readMarkedLogs(ctx context.Context, names []string, subscriptions []*redis.StringSliceCmd, results []backend.Result[plan.ObservedStore]) []int {
 	logs, dead, found := make([]spread, len(names)), make([]spread, len(names)), make([]remnant, len(names))
-	b.send(ctx, "ReadStores", func(t *trip) {
+	b.sendToRead(ctx, names, func(t *trip) {
 		for i, n := range names {
 			switch o := results[i].Value; {
 			case results[i].Err != nil || layout.ValidateStore(n) != nil:
@@ -128,7 +128,7 @@ func (b *Backend) readMarkedLogs(ctx context.Context, names []string, subscripti
 
 func (b *Backend) readUnmarkedLogs(ctx context.Context, names []string, results []backend.Result[plan.ObservedStore], unmarked []int) {
 	logs := make([]spread, len(unmarked))
-	b.send(ctx, "ReadStores", func(t *trip) {
+	b.sendToRead(ctx, names, func(t *trip) {
 		for i, at := range unmarked {
 			logs[i] = t.lookOver(eventsScript, eventParts(names[at], adoptedPartitions))
 		}

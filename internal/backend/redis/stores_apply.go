@@ -31,6 +31,7 @@ func (b *Backend) ApplyStores(ctx context.Context, changes []backend.StoreChange
 func (b *Backend) applyStores(ctx context.Context, changes []backend.StoreChange, errs []error) {
 	for i, c := range changes {
 		errs[i] = layout.ValidateStore(c.Desired.Name)
+		b.searched.take(c.Desired.Name) // Its user may write keys that were looked for already.
 	}
 	b.claimStores(ctx, changes, errs)
 	b.setStores(ctx, changes, errs)

@@ -19,17 +19,19 @@ const (
 
 // DeleteStores deletes users, then every key of the stores' partitions, then the markers. Nobody else can claim a store
 // from the first step on, and each later one looks again whether the deletion still stands. Of a store that has no marker
-// only the user goes: nothing says whose the events are.
+// only the user goes: nothing says whose the events are. One that was fenced is not touched if another server has become
+// the master since: see [reign].
 //
 // The keys of a store's streams have names that only the application knows, so they are looked for: one pass over all
 // keys of each master for the whole batch, [scanCount] at a time, each a round trip that keeps others waiting for well
-// under a millisecond. With a million keys that is a thousand round trips.
+// under a millisecond. With a million keys that is a thousand round trips. What cannot be done within [searchFor] fails,
+// and the next call for the store goes on where this one stopped.
 func (b *Backend) DeleteStores(ctx context.Context, deletions []backend.StoreDeletion) []error {
 	errs := make([]error, len(deletions))
 	doomed, members := make([]doomed, len(deletions)), make([]*redis.StringSliceCmd, len(deletions))
 	for i, d := range deletions {
 		if layout.ValidateStore(d.Name) == nil { // Nothing exists under a name that none can have.
-			doomed[i] = storeToDelete(d)
+			doomed[i] = b.storeToDelete(d)
 		}
 	}
 	for lo, hi := range chunks(len(deletions)) {
@@ -45,21 +47,25 @@ func (b *Backend) DeleteStores(ctx context.Context, deletions []backend.StoreDel
 	for i, err := range errs {
 		if err != nil {
 			errs[i] = fmt.Errorf("cannot delete store %q: %w", deletions[i].Name, b.explain(err))
+			continue
 		}
+		b.fences.drop(deletions[i].Name)
 	}
 	return errs
 }
 
-func storeToDelete(d backend.StoreDeletion) doomed {
-	return doomed{marker: layout.RedisMarker(d.Name), user: layout.StorePrincipal(d.Name), owner: d.Owner}
+func (b *Backend) storeToDelete(d backend.StoreDeletion) doomed {
+	return doomed{marker: layout.RedisMarker(d.Name), user: layout.StorePrincipal(d.Name), owner: d.Owner, reign: b.fences.of(d.Name)}
 }
 
 // doomed is what is to be deleted. Without a marker's key it is nothing.
 type doomed struct {
 	marker, user string
 	owner        plan.Owner
+	reign        []string // In which it must be; empty if it does not matter.
 
 	marked bool // The marker is there, and says that the deletion has begun.
+	begun  bool // That is only just so.
 }
 
 // doom begins deletions, and asks in the same round trip what else there is to know of each.
@@ -68,7 +74,7 @@ func (b *Backend) doom(ctx context.Context, kind string, doomed []doomed, errs [
 	b.send(ctx, kind, func(t *trip) {
 		for i, d := range doomed {
 			if d.marker != "" {
-				begun[i] = t.run(doomScript, []string{d.marker}, deletionArgs(d.owner)...)
+				begun[i] = t.run(doomScript, []string{d.marker}, deletionArgs(d.owner, d.reign...)...)
 				ask(t, i)
 			}
 		}
@@ -76,7 +82,8 @@ func (b *Backend) doom(ctx context.Context, kind string, doomed []doomed, errs [
 	for i, r := range begun {
 		if r != nil {
 			errs[i] = b.owned(r)
-			doomed[i].marked = r.Val() == int64(1)
+			doomed[i].begun = r.Val() == int64(1)
+			doomed[i].marked = doomed[i].begun || r.Val() == int64(3)
 		}
 	}
 }

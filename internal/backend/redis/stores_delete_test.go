@@ -108,7 +108,9 @@ func TestDeletionIsCalledOff(t *testing.T) {
 			// What is still under way of the deletion destroys nothing any more.
 			errs := make([]error, 1)
 			late := search{b: f.backend, doomed: []doomed{old}, errs: errs, found: map[int][]string{0: {layout.RedisEvents("orders", 0)}}}
-			late.destroy(t.Context())
+			if err := late.destroy(t.Context()); err != nil {
+				t.Error(err)
+			}
 			if o := f.readStore(t, "orders"); !errors.Is(errs[0], backend.ErrConflict) || o.Records() != 2 {
 				t.Errorf("%s\na deletion that was called off: %v, %d records are left, want ErrConflict and 2", tc.reason, errs[0], o.Records())
 			}
@@ -131,5 +133,47 @@ func TestSubscriptionWithoutMarkerLeavesTheSet(t *testing.T) {
 	}
 	if m := f.admin.SMembers(t.Context(), layout.RedisSubscriptions("orders")).Val(); len(m) != 1 || m[0] != "whole" {
 		t.Errorf("subscriptions after the store was deleted: %v, want the one with a marker", m)
+	}
+}
+
+// TestOnlyTheUserIsLeft deletes a store that has lost its marker: its user goes, and what is there of data stays.
+func TestOnlyTheUserIsLeft(t *testing.T) {
+	for name, start := range map[string]func(t *testing.T) *fixture{
+		"Standalone": func(t *testing.T) *fixture { return start(t, broker.RedisOptions{ACLFile: true}) },
+		"Sentinel": func(t *testing.T) *fixture {
+			f, _ := startSentinel(t, broker.RedisGroupOptions{SentinelPassword: true})
+			return f
+		},
+		"Cluster": func(t *testing.T) *fixture { f, _ := startCluster(t, broker.RedisGroupOptions{}); return f },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := start(t)
+			d, c := f.store("orders")
+			f.applyStore(t, d, c)
+			f.append(t, "orders", 1, 2)
+			f.do(t, "DEL", layout.RedisMarker("orders"))
+			if err := f.backend.FenceStores(t.Context(), []string{"orders"})[0]; err != nil {
+				t.Fatal(err)
+			}
+			login := f.loginEverywhere(t)
+			if err := login(t.Context(), d.Principal.Name, password("orders")); err == nil {
+				t.Error("a fenced application logs in")
+			}
+			if o := f.readStore(t, "orders"); o.Marked || o.Records() != 2 || o.Principal.Name != d.Principal.Name {
+				t.Errorf("observed: %+v, want two records and a user without marker", o)
+			}
+			for range 2 {
+				if err := f.backend.DeleteStores(t.Context(), stores("orders"))[0]; err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := f.sameUsers(t, 0, f.nodes...); err != nil {
+				t.Error(err)
+			}
+			if o := f.readStore(t, "orders"); o.Records() != 2 || o.Principal != (plan.Principal{}) {
+				t.Errorf("observed: %+v, want two records and no user", o)
+			}
+		})
 	}
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -12,30 +12,31 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
 )
 
-// errMoving means that nobody can tell whether all keys were found.
-var errMoving error = dataError{errors.New("slots of the cluster are moving, so that keys can be missed: it is tried again until they stay")}
+// searchFor is how long one call looks for keys. What it has looked at, the next call for the same stores need not.
+const searchFor = 10 * time.Second
 
-// deleteKeys deletes every key of the partitions of the stores that have not failed. A failure to look is everyone's:
-// nobody knows whose keys were not found.
+// deleteKeys deletes every key of the partitions of the stores that have not failed. Stores that have come equally far are
+// looked for together. A failure to look is everyone's: nobody knows whose keys were not found.
 func (b *Backend) deleteKeys(ctx context.Context, deletions []backend.StoreDeletion, doomed []doomed, errs []error) {
-	s := search{b: b, doomed: doomed, errs: errs, at: map[string]int{}, found: map[int][]string{}}
+	var searches []*search
+	until := time.Now().Add(searchFor)
 	for i, d := range doomed {
-		if errs[i] == nil && d.marked {
-			s.at[deletions[i].Name] = i
+		if errs[i] != nil || !d.marked {
+			continue
 		}
+		known := b.searched.take(deletions[i].Name)
+		if d.begun { // Somebody may have called an earlier deletion off, and written since.
+			known = nil
+		}
+		at := slices.IndexFunc(searches, func(s *search) bool { return s.known == known })
+		if at < 0 {
+			at = len(searches)
+			searches = append(searches, &search{b: b, doomed: doomed, errs: errs, known: known, at: map[string]int{}, found: map[int][]string{}})
+		}
+		searches[at].at[deletions[i].Name] = i
 	}
-	if len(s.at) == 0 {
-		return
-	}
-	err := errMoving
-	for attempt := 0; attempt < 3 && errors.Is(err, errMoving); attempt++ {
-		err = s.settled(ctx)
-	}
-	if err == nil {
-		return
-	}
-	for _, i := range s.at {
-		errs[i] = cmpErr(errs[i], err)
+	for _, s := range searches {
+		s.run(ctx, until)
 	}
 }
 
@@ -44,90 +45,83 @@ type search struct {
 	b      *Backend
 	doomed []doomed
 	errs   []error
+	known  *progress      // What an earlier search has done.
 	at     map[string]int // Where a store is in the batch.
 	found  map[int][]string
 }
 
-// settled makes one pass. A key whose slot moves from a master that was not looked at yet to one that was would be missed:
-// on a cluster, the pass counts only if the masters had the same slots before and after.
-func (s *search) settled(ctx context.Context) error {
-	if s.b.config.Mode != connect.RedisCluster {
-		return s.pass(ctx)
+// run looks at all keys until all were, or the time is over. What has come to pass is kept for the next time.
+func (s *search) run(ctx context.Context, until time.Time) {
+	p := &progress{}
+	if s.known != nil {
+		*p = *s.known
 	}
-	before, err := s.b.ownSlots(ctx)
-	if err != nil {
-		return err
+	err := s.settle(ctx, until, p)
+	for name, i := range s.at {
+		if s.errs[i] == nil && err != nil && p.lasts() {
+			s.b.searched.put(name, p)
+		}
+		s.errs[i] = cmpErr(s.errs[i], err)
 	}
-	if err := s.pass(ctx); err != nil {
-		return err
-	}
-	after, err := s.b.ownSlots(ctx)
-	if err != nil {
-		return err
-	}
-	if before != after || strings.Contains(after, "[") {
-		s.b.fleet.distrust()
-		return errMoving
-	}
-	return nil
 }
 
-// ownSlots returns what each master says of its own slots; in brackets those that come or go.
-func (b *Backend) ownSlots(ctx context.Context) (string, error) {
-	var nodes replies
-	b.send(ctx, "DeleteStores", func(t *trip) { nodes = t.masters("CLUSTER", "NODES") })
-	var own []string
-	for _, n := range nodes {
-		text, err := n.Text()
+// settle looks until all keys were looked at while the masters and their slots were the same.
+func (s *search) settle(ctx context.Context, until time.Time, p *progress) error {
+	for range 3 {
+		now, err := s.b.whereabouts(ctx)
 		if err != nil {
-			return "", err
+			return err
 		}
-		for line := range strings.Lines(text) {
-			if f := strings.Fields(line); len(f) >= 8 && strings.Contains(f[2], "myself") {
-				own = append(own, f[0]+" "+strings.Join(f[8:], " "))
-			}
+		p.from(now)
+		if p.done() {
+			return nil
+		}
+		if err := s.pass(ctx, until, p); err != nil {
+			return err
 		}
 	}
-	slices.Sort(own)
-	return strings.Join(own, "\n"), nil
+	s.b.fleet.distrust()
+	return errMoving
 }
 
-// pass looks at all keys of all masters once.
-func (s *search) pass(ctx context.Context) error {
-	pattern := partitionPrefix + "*"
+// pattern is what the keys of all stores match that are looked for.
+func (s *search) pattern() string {
 	if len(s.at) == 1 {
 		for n := range s.at {
-			pattern = partitionPrefix + globEscape.Replace(n) + ":*"
+			return partitionPrefix + globEscape.Replace(n) + ":*"
 		}
 	}
-	var cursors map[*node]any
-	for waiting := 0; cursors == nil || len(cursors) > 0; {
+	return partitionPrefix + "*"
+}
+
+// pass looks at all keys of the masters that were not looked at yet.
+func (s *search) pass(ctx context.Context, until time.Time, p *progress) error {
+	for pattern := s.pattern(); !p.done(); {
+		if time.Now().After(until) {
+			return errUnfinished
+		}
 		var pages replies
 		s.b.send(ctx, "DeleteStores", func(t *trip) {
-			if cursors == nil {
-				cursors = map[*node]any{}
-				for _, n := range t.topology.servers[:t.topology.masters] {
-					cursors[n] = "0"
+			for n, at := range p.at {
+				if !at.done {
+					pages = append(pages, reply{n, t.one(n, "SCAN", at.cursor, "MATCH", pattern, "COUNT", scanCount)})
 				}
 			}
-			for n, cursor := range cursors {
-				pages = append(pages, reply{n, t.one(n, "SCAN", cursor, "MATCH", pattern, "COUNT", scanCount)})
-			}
 		})
-		for _, page := range pages {
-			next, keys, err := pageOf(page.Cmd)
+		next := make([]string, len(pages))
+		for i, page := range pages {
+			cursor, keys, err := pageOf(page.Cmd)
 			if err != nil {
 				return err
 			}
-			waiting += s.add(keys)
-			if cursors[page.from] = next; next == "0" {
-				delete(cursors, page.from)
-			}
+			next[i] = cursor
+			s.add(keys)
 		}
-		if waiting >= unlinkKeys || len(cursors) == 0 {
-			s.destroy(ctx)
-			waiting = 0
-			clear(s.found)
+		if err := s.destroy(ctx); err != nil {
+			return err
+		}
+		for i, page := range pages {
+			p.at[page.from] = place{run: p.at[page.from].run, cursor: next[i], done: next[i] == "0"}
 		}
 	}
 	return nil
@@ -146,20 +140,23 @@ func pageOf(page *redis.Cmd) (next string, keys []any, err error) {
 	return text(v[0]), keys, nil
 }
 
-// add notes those keys that are to go, and returns how many they are.
-func (s *search) add(keys []any) (n int) {
+// add notes those keys that are to go.
+func (s *search) add(keys []any) {
 	for _, k := range keys {
 		if i, ok := s.at[storeOf(text(k))]; ok && s.errs[i] == nil {
 			s.found[i] = append(s.found[i], text(k))
-			n++
 		}
 	}
-	return n
 }
 
 // destroy destroys the keys that were found of each store, while the marker says that its deletion stands. On a cluster no
 // script can name both: the marker says first that something is destroyed, from when on nobody can call the deletion off.
-func (s *search) destroy(ctx context.Context) {
+// It returns an error if a server cannot be reached; any other is the store's own.
+func (s *search) destroy(ctx context.Context) error {
+	if len(s.found) == 0 {
+		return nil
+	}
+	defer clear(s.found)
 	type answer struct {
 		at  int
 		cmd *redis.Cmd
@@ -178,15 +175,19 @@ func (s *search) destroy(ctx context.Context) {
 		}
 	})
 	for _, r := range answers {
+		if err := r.cmd.Err(); outOfReach(err) {
+			return err
+		}
 		s.errs[r.at] = cmpErr(s.errs[r.at], s.b.owned(r.cmd))
 	}
 	if apart {
-		s.unlink(ctx)
+		return s.unlink(ctx)
 	}
+	return nil
 }
 
 // unlink destroys keys one by one: those of a slot that moves can be on two servers.
-func (s *search) unlink(ctx context.Context) {
+func (s *search) unlink(ctx context.Context) error {
 	gone := map[int][]*redis.IntCmd{}
 	s.b.send(ctx, "DeleteStores", func(t *trip) {
 		for i, keys := range s.found {
@@ -200,6 +201,10 @@ func (s *search) unlink(ctx context.Context) {
 	})
 	for i, counts := range gone {
 		_, err := sumOf(counts)
+		if outOfReach(err) {
+			return err
+		}
 		s.errs[i] = cmpErr(s.errs[i], err)
 	}
+	return nil
 }

@@ -204,7 +204,9 @@ func (f *fleet) discover(ctx context.Context, last *topology) (*topology, error)
 	if err != nil {
 		return nil, err
 	}
-	n.alone = true
+	if !n.alone { // Others read it by the second time.
+		n.alone = true
+	}
 	return &topology{servers: []*node{n}, masters: 1, read: time.Now()}, nil
 }
 

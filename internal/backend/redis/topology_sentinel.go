@@ -55,7 +55,31 @@ func (f *fleet) askSentinels(ctx context.Context) (*topology, error) {
 	if best == nil {
 		return nil, f.blind(sightings)
 	}
-	return t, f.place(t, *best)
+	err := f.place(t, *best)
+	for _, s := range sightings {
+		s.disagree(t)
+	}
+	return t, err
+}
+
+// disagree takes nobody to be down whom this Sentinel sees, and learns from it whether there is to be another master: only
+// the Sentinel that sees to that knows of it.
+func (s sighting) disagree(t *topology) {
+	if s.err() != nil {
+		return
+	}
+	replicas, _ := s.replicas.Slice()
+	for _, of := range append(replicas, s.master.Val()) {
+		address, down := lookOf(pairs(of))
+		t.down[address] = t.down[address] && down
+	}
+	t.failover = t.failover || strings.Contains(fmt.Sprint(pairs(s.master.Val())["flags"]), "failover_in_progress")
+}
+
+// lookOf reads what a Sentinel says of one server: where it is, and whether it is down.
+func lookOf(m map[string]any) (address string, down bool) {
+	flags := strings.Split(fmt.Sprint(m["flags"]), ",")
+	return net.JoinHostPort(fmt.Sprint(m["ip"]), fmt.Sprint(m["port"])), slices.Contains(flags, "s_down") || slices.Contains(flags, "o_down")
 }
 
 func sight(ctx context.Context, n *node, master string) sighting {
@@ -79,8 +103,7 @@ func (f *fleet) blind(sightings []sighting) error {
 // place fills in the servers.
 func (f *fleet) place(t *topology, s sighting) error {
 	add := func(of any, list *[]*node, sentinel bool) error {
-		m := pairs(of)
-		address := net.JoinHostPort(fmt.Sprint(m["ip"]), fmt.Sprint(m["port"]))
+		address, down := lookOf(pairs(of))
 		n, err := f.node(address, sentinel)
 		if err != nil {
 			return err
@@ -88,8 +111,7 @@ func (f *fleet) place(t *topology, s sighting) error {
 		if !slices.Contains(*list, n) {
 			*list = append(*list, n)
 		}
-		flags := strings.Split(fmt.Sprint(m["flags"]), ",")
-		t.down[address] = slices.Contains(flags, "s_down") || slices.Contains(flags, "o_down")
+		t.down[address] = down
 		return nil
 	}
 	err := add(s.master.Val(), &t.servers, false)

@@ -31,6 +31,7 @@ type trip struct {
 	alone    bool            // There is one server. All commands are in one order then.
 	loaded   map[string]bool // Scripts that the only server knows by then.
 	each     map[*node][]redis.Cmder
+	role     *redis.Cmd // Whether the master still is one; nil: nobody asks.
 }
 
 // reply is what one server said.
@@ -55,8 +56,12 @@ func (b *Backend) send(ctx context.Context, kind string, queue func(t *trip)) {
 	}
 	queue(t)
 	keyed := t.Cmds()
+	if b.config.Mode == connect.RedisSentinel && len(keyed) > 0 {
+		t.ruling()
+	}
 	b.carry(ctx, kind, t.route(keyed), !t.alone)
-	b.follow(ctx, kind, keyed)
+	b.follow(t, kind, keyed)
+	b.depose(t, keyed)
 }
 
 // collector is a client that is never connected: its pipelines collect commands.
@@ -106,6 +111,9 @@ func (t *trip) route(keyed []redis.Cmder) map[*node][]redis.Cmder {
 		}
 		t.each[n] = append(t.each[n], c)
 	}
+	if t.role != nil {
+		t.each[t.topology.servers[0]] = append(t.each[t.topology.servers[0]], t.role)
+	}
 	return t.each
 }
 
@@ -151,11 +159,15 @@ func withScripts(ctx context.Context, cmds []redis.Cmder) []redis.Cmder {
 }
 
 // follow sends again what its server has not carried out, but sent on: keys may have moved, and scripts be forgotten.
-func (b *Backend) follow(ctx context.Context, kind string, cmds []redis.Cmder) {
+func (b *Backend) follow(t *trip, kind string, cmds []redis.Cmder) {
+	ctx := t.ctx
 	for attempt, pause := 0, redirectPause; attempt < redirects; attempt++ {
-		again, wait := b.sentOn(ctx, cmds)
+		again, wait := b.sentOn(t, cmds)
 		if len(again) == 0 {
 			return
+		}
+		if master := t.topology.servers[0]; t.role != nil {
+			again[master] = append(again[master], t.role)
 		}
 		b.fleet.distrust()
 		if wait {
@@ -171,7 +183,7 @@ func (b *Backend) follow(ctx context.Context, kind string, cmds []redis.Cmder) {
 }
 
 // sentOn returns what is to be sent again, and whether that is to wait.
-func (b *Backend) sentOn(ctx context.Context, cmds []redis.Cmder) (again map[*node][]redis.Cmder, wait bool) {
+func (b *Backend) sentOn(t *trip, cmds []redis.Cmder) (again map[*node][]redis.Cmder, wait bool) {
 	again = map[*node][]redis.Cmder{}
 	for _, c := range cmds {
 		err := c.Err()
@@ -185,21 +197,32 @@ func (b *Backend) sentOn(ctx context.Context, cmds []redis.Cmder) (again map[*no
 				continue
 			}
 			if fields[0] == "ASK" {
-				again[n] = append(again[n], redis.NewCmd(ctx, "ASKING"))
+				again[n] = append(again[n], redis.NewCmd(t.ctx, "ASKING"))
 			}
 			again[n] = append(again[n], c)
 		case redis.HasErrorPrefix(err, "TRYAGAIN"), redis.HasErrorPrefix(err, "NOSCRIPT"):
 			wait = wait || redis.HasErrorPrefix(err, "TRYAGAIN")
-			if t, err := b.fleet.topology(ctx); err == nil {
-				if n := t.master(keyOf(c)); n != nil {
-					again[n] = append(again[n], c)
-				}
+			if n := b.ownerOf(t, keyOf(c)); n != nil {
+				again[n] = append(again[n], c)
 			}
 		case redis.HasErrorPrefix(err, "READONLY"):
 			b.fleet.distrust() // There is another master. Whoever asked tries again.
 		}
 	}
 	return again, wait
+}
+
+// ownerOf returns the server that has a key by now; nil if none has. Only slots change their servers within a trip: what is
+// asked of a master is asked of one.
+func (b *Backend) ownerOf(t *trip, key string) *node {
+	if t.topology.slots == nil {
+		return t.topology.master(key)
+	}
+	top, err := b.fleet.topology(t.ctx)
+	if err != nil {
+		return nil
+	}
+	return top.master(key)
 }
 
 // answered returns the replies of those servers that could be reached, and if there are none, why.

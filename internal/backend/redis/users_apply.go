@@ -172,6 +172,9 @@ func (b *Backend) owned(reply *redis.Cmd) error {
 		return deletionError{"the deletion of it has begun, and only the resource that it belongs to can call that off"}
 	case int64(-2):
 		return deletionError{"a part of it was deleted already: delete this resource to finish that, and create it anew"}
+	case int64(-3):
+		b.fleet.distrust()
+		return errReign
 	}
 	return nil
 }

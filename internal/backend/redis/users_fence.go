@@ -12,8 +12,9 @@ import (
 
 // FenceStores switches the stores' users off and cuts their connections, on every server: a connection outlives the user's
 // right to open another. It fails if a server cannot be reached, unless the other servers take it to be down too: nobody
-// writes to one that is.
+// writes to one that is. Who is there is asked for now, and who is the master is remembered: see [reign].
 func (b *Backend) FenceStores(ctx context.Context, names []string) []error {
+	b.fleet.distrust()
 	return b.switchUsers(ctx, "FenceStores", "cannot fence store %q: %w", names, fence)
 }
 
@@ -56,6 +57,7 @@ func (b *Backend) switchUsers(ctx context.Context, kind, failed string, names []
 func (b *Backend) switchSome(ctx context.Context, kind string, names []string, errs []error, s switching) {
 	known, done := make([]replies, len(names)), make([]replies, len(names))
 	var top *topology
+	var role *redis.Cmd
 	b.send(ctx, kind, func(t *trip) {
 		top = t.topology
 		for i, n := range names {
@@ -74,12 +76,34 @@ func (b *Backend) switchSome(ctx context.Context, kind string, names []string, e
 				}
 			}
 		}
+		if s.everywhere {
+			role = t.ruling()
+		}
 	})
 	for i, all := range done {
 		if len(all) > 0 {
 			errs[i] = cmpErr(errs[i], all.err(), s.missed(top, all))
 			b.unsaved.note(layout.StorePrincipal(names[i]), false) // Maintain saves it; neither is worth a round trip of its own.
 			b.seen.wrote(layout.StorePrincipal(names[i]))
+		}
+	}
+	b.noteFences(top, role, names, errs)
+}
+
+// noteFences notes in whose reign the stores were fenced; in none if they were not.
+func (b *Backend) noteFences(top *topology, role *redis.Cmd, names []string, errs []error) {
+	var now reign
+	var err error
+	if role != nil {
+		now, err = b.reignOf(top.servers[0], role)
+	}
+	if role != nil && top.failover {
+		err = cmpErr(err, errFailover)
+	}
+	for i, n := range names {
+		b.fences.drop(n)
+		if errs[i] = cmpErr(errs[i], err); errs[i] == nil && role != nil {
+			b.fences.put(n, now)
 		}
 	}
 }

@@ -111,6 +111,9 @@ func TestClusterFailsOver(t *testing.T) {
 		eventually(t, "store "+n+" to be as it was", func() error { return f.inPlace(t, d, c) })
 	}
 	eventually(t, "a warning that names the old master", func() error { return f.warned(t, victim.Addr) })
+	for _, n := range names[:2] { // One of them was the victim's.
+		eventually(t, "the deletion of "+n+" without the old master", func() error { return f.backend.DeleteStores(t.Context(), stores(n))[0] })
+	}
 	if err := victim.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -126,7 +126,7 @@ func (f *fleet) bystanders(t *topology, text, asked string, ids map[string]*node
 			if n, err = f.node(reachable(address, asked), false); err != nil {
 				return nil, nil, err
 			}
-			if slices.Contains(flags, "master") {
+			if slices.Contains(flags, "master") && !slices.Contains(flags, "fail") { // Else another has taken its keys.
 				masters = append(masters, n)
 			} else {
 				replicas = append(replicas, n)

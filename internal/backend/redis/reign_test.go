@@ -16,9 +16,9 @@ import (
 )
 
 // replicaOf makes one server the replica of another, or a master.
-func (f *fixture) replicaOf(t *testing.T, r *broker.Redis, of ...string) {
+func (f *fixture) replicaOf(t *testing.T, r *broker.Redis, of ...any) {
 	t.Helper()
-	if err := f.server(t, r).SlaveOf(t.Context(), of[0], of[1]).Err(); err != nil {
+	if err := f.server(t, r).Do(t.Context(), "REPLICAOF", of[0], of[1]).Err(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -37,7 +37,7 @@ func TestDemotedMasterIsNotBelieved(t *testing.T) {
 		}
 	}
 	f.replicaOf(t, s.Nodes[1], "NO", "ONE")
-	f.replicaOf(t, s.Nodes[0], "127.0.0.1", fmt.Sprint(s.Nodes[1].Port))
+	f.replicaOf(t, s.Nodes[0], "127.0.0.1", s.Nodes[1].Port)
 
 	const want = "the server is not the master any more"
 	id := backend.SubscriptionID{Store: "orders", Name: "billing"}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
 )
@@ -15,6 +16,7 @@ import (
 // A progress is how far the keys of the masters were looked through: what was found up to there is destroyed. SCAN finds
 // every key that was there all the time, however much time passes between its steps, while the server is the same process.
 type progress struct {
+	since time.Time
 	slots string // Of a cluster: what each master had.
 	at    map[*node]place
 }

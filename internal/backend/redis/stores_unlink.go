@@ -31,31 +31,38 @@ func (b *Backend) deleteKeys(ctx context.Context, deletions []backend.StoreDelet
 		at := slices.IndexFunc(searches, func(s *search) bool { return s.known == known })
 		if at < 0 {
 			at = len(searches)
-			searches = append(searches, &search{b: b, doomed: doomed, errs: errs, known: known, at: map[string]int{}, found: map[int][]string{}})
+			searches = append(searches, newSearch(b, doomed, errs, known))
 		}
 		searches[at].at[deletions[i].Name] = i
 	}
+	slices.SortStableFunc(searches, func(a, b *search) int { return a.progress.since.Compare(b.progress.since) })
 	for _, s := range searches {
-		s.run(ctx, until)
+		s.run(ctx, until) // The oldest first, so that each comes to its end.
 	}
 }
 
 // A search looks for the keys of stores that are to go, and destroys what it finds.
 type search struct {
-	b      *Backend
-	doomed []doomed
-	errs   []error
-	known  *progress      // What an earlier search has done.
-	at     map[string]int // Where a store is in the batch.
-	found  map[int][]string
+	b        *Backend
+	doomed   []doomed
+	errs     []error
+	known    *progress // What an earlier search has done.
+	progress *progress
+	at       map[string]int // Where a store is in the batch.
+	found    map[int][]string
+}
+
+func newSearch(b *Backend, doomed []doomed, errs []error, known *progress) *search {
+	p := progress{since: time.Now()}
+	if known != nil {
+		p = *known
+	}
+	return &search{b: b, doomed: doomed, errs: errs, known: known, progress: &p, at: map[string]int{}, found: map[int][]string{}}
 }
 
 // run looks at all keys until all were, or the time is over. What has come to pass is kept for the next time.
 func (s *search) run(ctx context.Context, until time.Time) {
-	p := &progress{}
-	if s.known != nil {
-		*p = *s.known
-	}
+	p := s.progress
 	err := s.settle(ctx, until, p)
 	for name, i := range s.at {
 		if s.errs[i] == nil && err != nil && p.lasts() {

@@ -64,6 +64,12 @@ func (b *Backend) switchSome(ctx context.Context, kind string, names []string, e
 			known[i] = t.all(t.topology.servers, "ACL", "GETUSER", layout.StorePrincipal(n))
 		}
 	})
+	if s.everywhere && top.failover {
+		for i := range names {
+			errs[i] = errFailover
+		}
+		return
+	}
 	b.send(ctx, kind, func(t *trip) {
 		for i, n := range names {
 			errs[i] = s.missed(top, known[i])
@@ -96,9 +102,6 @@ func (b *Backend) noteFences(top *topology, role *redis.Cmd, names []string, err
 	var err error
 	if role != nil {
 		now, err = b.reignOf(top.servers[0], role)
-	}
-	if role != nil && top.failover {
-		err = cmpErr(err, errFailover)
 	}
 	for i, n := range names {
 		b.fences.drop(n)

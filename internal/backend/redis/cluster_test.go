@@ -302,7 +302,7 @@ func TestClusterNeedsItsMode(t *testing.T) {
 // TestMasterLosesItsMemory restarts a master that has forgotten the cluster: it says that there is nobody but itself.
 func TestMasterLosesItsMemory(t *testing.T) {
 	t.Parallel()
-	f, s := startCluster(t, broker.RedisGroupOptions{})
+	f, s := startCluster(t, broker.RedisGroupOptions{AppendOnly: true}) // It keeps its data: the replica follows it.
 	d, c := f.store("orders")
 	f.applyStore(t, d, c)
 	top, err := f.backend.fleet.topology(t.Context())
@@ -314,7 +314,18 @@ func TestMasterLosesItsMemory(t *testing.T) {
 	if err := errors.Join(alone.Kill(), os.Remove(filepath.Join(alone.Dir, "nodes.conf")), alone.Restart(t.Context())); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "its replica to take its place", func() error {
+	eventually(t, "the slots to have no server", func() error {
+		h, err := f.backend.Health(t.Context())
+		if err == nil && !strings.Contains(strings.Join(h.Warnings, "\n"), "slots of the cluster have no server") {
+			err = fmt.Errorf("the warnings are %q", h.Warnings)
+		}
+		return err
+	})
+	// The others do not know where it is, and elect nobody for that: a person has to.
+	if err := f.server(t, s.Nodes[at+3]).Do(t.Context(), "CLUSTER", "FAILOVER", "TAKEOVER").Err(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "its replica to have taken its place", func() error {
 		f.backend.fleet.distrust()
 		top, err := f.backend.fleet.topology(t.Context())
 		if err != nil || top.served() < slotCount {

@@ -50,6 +50,7 @@ func (b *Backend) DeleteStores(ctx context.Context, deletions []backend.StoreDel
 			continue
 		}
 		b.fences.drop(deletions[i].Name)
+		b.searched.take(deletions[i].Name)
 	}
 	return errs
 }

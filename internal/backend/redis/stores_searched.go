@@ -78,7 +78,7 @@ func (b *Backend) whereabouts(ctx context.Context) (w whereabouts, err error) {
 		if err != nil {
 			return w, err
 		}
-		if _, err := b.reignOf(r.from, r.Cmd); err != nil {
+		if _, err := b.reignOf(r.from, r.Cmd); err != nil && b.config.Mode != connect.RedisCluster { // There the slots tell.
 			b.fleet.distrust()
 			return w, err
 		}

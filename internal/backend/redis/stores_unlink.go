@@ -65,7 +65,7 @@ func (s *search) run(ctx context.Context, until time.Time) {
 	p := s.progress
 	err := s.settle(ctx, until, p)
 	for name, i := range s.at {
-		if s.errs[i] == nil && err != nil && p.lasts() {
+		if s.errs[i] == nil && p.lasts() { // Also if nothing is left to look at: the marker may stay for another reason.
 			s.b.searched.put(name, p)
 		}
 		s.errs[i] = cmpErr(s.errs[i], err)

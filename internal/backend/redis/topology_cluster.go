@@ -77,6 +77,9 @@ func (f *fleet) askServer(ctx context.Context, n *node) (*topology, error) {
 	var replicas []*node
 	for _, r := range owners.Val() {
 		for i, member := range r.Nodes {
+			if member.Addr == ":0" {
+				continue // Nobody knows where it is.
+			}
 			of, err := f.node(reachable(member.Addr, n.address), false)
 			if err != nil {
 				return nil, err

@@ -77,16 +77,16 @@ func TestDeletionGoesOn(t *testing.T) {
 			start: func(t *testing.T) *fixture { f, _ := startSentinel(t, broker.RedisGroupOptions{}); return f },
 		},
 		"Cluster": {
-			reason: "Each master has a place of its own.", trips: 90, limit: 12,
+			reason: "Each master has a place of its own.", trips: 90, limit: 30,
 			start: func(t *testing.T) *fixture { f, _ := startCluster(t, broker.RedisGroupOptions{}); return f },
 		},
 		"Restart": {
-			reason: "Another process has its keys in another order.", trips: 30, limit: 16,
+			reason: "Another process has its keys in another order.", trips: 30, limit: 24,
 			start:   func(t *testing.T) *fixture { return start(t, broker.RedisOptions{AppendOnly: true}) },
 			between: func(t *testing.T, f *fixture) { restart(t, f) },
 		},
 		"CalledOff": {
-			reason: "Whoever calls a deletion off may write keys that were looked for already.", trips: 30, limit: 16,
+			reason: "Whoever calls a deletion off may write keys that were looked for already.", trips: 30, limit: 24,
 			start:   func(t *testing.T) *fixture { return start(t, broker.RedisOptions{}) },
 			between: func(t *testing.T, f *fixture) { f.callOff(t, "orders") },
 		},

@@ -19,6 +19,10 @@ import (
 // guardInterval is how often it is looked at who may write to the registry.
 const guardInterval = time.Minute
 
+// nobody has a right to the registry where only the cluster knows our user's name: one that anybody has closes the topic to
+// everybody else.
+const nobody = "eventstore:nobody"
+
 // A guard keeps applications from the registry: who can write there can make any store its own. Where brokers have
 // allow.everyone.if.no.acl.found, as on Amazon MSK, a topic is open to everybody until somebody has a right to it. So the
 // provider gives one to its own user. Rights of others stay: providers may share the topic.
@@ -54,11 +58,15 @@ func (b *Backend) closeRegistry(ctx context.Context) (open bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if user := b.userName(); user != "" && !allows(entries, user, kmsg.ACLOperationAll) {
-		own := right(user, layout.KafkaACL{Type: "TOPIC", Name: b.config.RegistryTopic, Operation: "ALL"})
-		if b.admit(ctx, own) == nil {
-			entries = append(entries, own)
-		}
+	user := b.userName()
+	own := right(user, layout.KafkaACL{Type: "TOPIC", Name: b.config.RegistryTopic, Operation: "ALL"})
+	missing := !allows(entries, user, kmsg.ACLOperationAll)
+	if user == "" {
+		own = right(nobody, layout.KafkaACL{Type: "TOPIC", Name: b.config.RegistryTopic, Operation: "DESCRIBE"})
+		missing = len(entries) == 0
+	}
+	if missing && b.admit(ctx, own) == nil {
+		entries = append(entries, own)
 	}
 	anybody := allows(entries, "*", kmsg.ACLOperationWrite) || allows(entries, "*", kmsg.ACLOperationAll)
 	return anybody || len(entries) == 0 && b.limits.opensWithoutRights(), nil
@@ -99,8 +107,8 @@ func (b *Backend) registryEntries(ctx context.Context) ([]acl, error) {
 	return all, nil
 }
 
-// admit adds an entry for ourselves. Where the cluster knows us by another name than we log in with, it would shut us out:
-// then it is taken back.
+// admit adds an entry. It would shut us out where we are no super user and it is for a name that the cluster does not know us
+// by: then it is taken back.
 func (b *Backend) admit(ctx context.Context, own acl) error {
 	errs := make([]error, 1)
 	b.addRights(ctx, []aclChange{{own, 0}}, errs)

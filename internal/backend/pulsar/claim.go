@@ -20,12 +20,15 @@ type subject struct {
 }
 
 func ofStore(store string) subject {
-	return subject{store: store, prefix: storePrefix, topic: "owner."}
+	return subject{store: store, prefix: storePrefix, topic: deciding}
 }
 
 func ofSubscription(id backend.SubscriptionID) subject {
-	return subject{store: id.Store, prefix: subscriptionKeys(id.Name), topic: id.Name + ".owner."}
+	return subject{store: id.Store, prefix: subscriptionKeys(id.Name), topic: id.Name + "." + deciding}
 }
+
+// deciding is how the names of a store's deciding topics begin.
+const deciding = "owner."
 
 // claimProperty is the property of a deciding topic that has the claim.
 const claimProperty = "claim"
@@ -148,15 +151,20 @@ func takeOver[S any](ctx context.Context, b *Backend, kind string, of subject, c
 
 // doom begins the deletion of what is marked, on behalf of a resource. From then on nobody else can claim it.
 func doom[S any](ctx context.Context, b *Backend, kind string, of subject, current marker[S], owner plan.Owner) (marker[S], error) {
-	switch {
-	case !current.claim.same(owner):
-		return current, backend.ErrConflict
-	case current.claim.Deleting:
-		return current, nil
+	if err := current.deletable(owner); err != nil || current.claim.Deleting {
+		return current, err
 	}
 	next := current.claim
 	next.Deleting = true
 	return win(ctx, b, kind, of, current, next, current.settings)
+}
+
+// deletable fails with [backend.ErrConflict] unless the marker is the resource's, which may have been made anew since.
+func (m marker[S]) deletable(owner plan.Owner) error {
+	if !m.claim.same(owner) {
+		return backend.ErrConflict
+	}
+	return nil
 }
 
 // ownedBy fails with [backend.ErrConflict] unless the marker belongs to owner.

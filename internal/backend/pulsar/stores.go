@@ -74,6 +74,7 @@ func (b *Backend) readStore(ctx context.Context, store string) (plan.ObservedSto
 		for p := range r.logs {
 			partitions = max(partitions, p+1)
 		}
+		o.Remains = b.remains(store, r.topics)
 	}
 	if m.claim.Layout <= layout.Version {
 		if err := b.observeLogs(ctx, store, &o, r, m, partitions); err != nil {

@@ -35,6 +35,7 @@ type storeState struct {
 	namespace *namespace
 	marker    marker[storeSettings]
 	created   bool // By this call, with everything that a namespace can be created with.
+	adopted   bool // By this call: the namespace was there, and nothing said whose it was.
 }
 
 func (b *Backend) applyStore(ctx context.Context, c backend.StoreChange) error {
@@ -84,16 +85,16 @@ func (b *Backend) claimStore(ctx context.Context, c backend.StoreChange) (storeS
 	if err != nil {
 		return storeState{}, err
 	}
-	s := storeState{namespace: n, marker: m}
+	s := storeState{namespace: n, marker: m, adopted: claims && !m.marked()}
 	if !claims {
 		return s, m.ownedBy(d.Owner)
 	}
 	settings := m.settings
-	if !m.marked() {
-		settings = newSettings(plan.DesiredStore{}) // What is adopted keeps everything, until the plan's other changes say otherwise.
+	if s.adopted {
 		if !c.Observed.Exists() {
-			settings = newSettings(d)
+			return s, backend.ErrConflict // Somebody made the namespace since, and nobody has confirmed that it is to be adopted.
 		}
+		settings = newSettings(plan.DesiredStore{}) // What is adopted keeps everything, until the plan's other changes say otherwise.
 	}
 	next := newClaim(d, plan.PartitionCount(d, c.Observed))
 	s.marker, err = takeOver(ctx, b, kind, ofStore(d.Name), m, c.Observed.Owner, c.Observed.Marked, next, settings)
@@ -181,11 +182,11 @@ func (b *Backend) note(ctx context.Context, kind, store string, s *storeState, s
 	return b.setProperties(ctx, kind, store, map[string]string{key: encode(settings)})
 }
 
-// setLimits sets how long events are kept and delivered.
+// setLimits sets how long events are kept and delivered. What is adopted gets what the marker says, because nobody has looked at
+// the policies that it had.
 func (b *Backend) setLimits(ctx context.Context, c backend.StoreChange, s storeState) error {
 	d := c.Desired
-	found := !s.created && has(c.Changes, plan.FieldOwner) && !c.Observed.Exists() // A namespace that was empty.
-	if found || has(c.Changes, plan.FieldRetentionDuration) || has(c.Changes, plan.FieldRetentionBytes) {
+	if s.adopted || has(c.Changes, plan.FieldRetentionDuration) || has(c.Changes, plan.FieldRetentionBytes) {
 		r := plan.Retention{Duration: time.Duration(s.marker.settings.Retention), Bytes: s.marker.settings.RetentionBytes}
 		err := b.setRetention(ctx, d.Name, r, s.marker.claim.Partitions)
 		if hasCode(err, http.StatusPreconditionFailed) && slices.Contains(settingNames(c.Changes), policyBacklogQuota) {
@@ -199,8 +200,8 @@ func (b *Backend) setLimits(ctx context.Context, c backend.StoreChange, s storeS
 			return err
 		}
 	}
-	if found || has(c.Changes, plan.FieldMessageTTL) {
-		return b.post(ctx, "ApplyStores", b.namespace(d.Name)+"/messageTTL", ttlSeconds(d.MessageTTL))
+	if s.adopted || has(c.Changes, plan.FieldMessageTTL) {
+		return b.post(ctx, "ApplyStores", b.namespace(d.Name)+"/messageTTL", ttlSeconds(time.Duration(s.marker.settings.MessageTTL)))
 	}
 	return nil
 }

@@ -3,9 +3,6 @@ package pulsar
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
@@ -45,6 +42,12 @@ func (b *Backend) deleteStore(ctx context.Context, d backend.StoreDeletion) erro
 	if !m.marked() {
 		return b.takeRights(ctx, kind, d.Name, n, layout.StorePrincipal(d.Name))
 	}
+	if err := m.deletable(d.Owner); err != nil {
+		return err
+	}
+	if _, err := b.ownTopics(ctx, kind, d.Name); err != nil {
+		return err // Before anything is gone.
+	}
 	if m, err = doom(ctx, b, kind, ofStore(d.Name), m, d.Owner); err != nil {
 		return err
 	}
@@ -64,52 +67,24 @@ func (b *Backend) deleteStore(ctx context.Context, d backend.StoreDeletion) erro
 	return err // Somebody keeps creating topics.
 }
 
-// deleteTopics deletes everything in a namespace but what belongs to Pulsar itself, which goes with the namespace. The topics
-// that decide who owns the store stay until all others are gone.
+// deleteTopics deletes the topics of a store. Those that Pulsar itself has beside them go with the namespace.
 func (b *Backend) deleteTopics(ctx context.Context, kind, store string) error {
-	var partitioned []string
-	if err := unlessAbsent(b.get(ctx, kind, "persistent/"+b.namespaceName(store)+"/partitioned", &partitioned)); err != nil {
-		return err
-	}
-	all, err := b.readTopics(ctx, kind, store)
+	t, err := b.ownTopics(ctx, kind, store)
 	if err != nil {
 		return err
 	}
-	var data, deciding []string
-	for _, t := range partitioned {
-		local, ok := strings.CutPrefix(t, b.fullName(store, ""))
-		switch {
-		case !ok:
-		case strings.HasPrefix(local, ofStore(store).topic):
-			deciding = append(deciding, local)
-		default:
-			data = append(data, local)
-		}
-	}
-	if err := b.deleteEach(data, func(local string) error { return b.deletePartitioned(ctx, kind, store, local) }); err != nil {
+	whole := func(local string) error { return b.deletePartitioned(ctx, kind, store, local) }
+	if err := b.deleteEach(t.data, whole); err != nil {
 		return err
 	}
-	single := slices.DeleteFunc(slices.Sorted(maps.Keys(all)), func(local string) bool {
-		whole, _, ok := cutPartition(local)
-		return ok && slices.Contains(partitioned, b.fullName(store, whole))
-	})
-	if err := b.deleteEach(single, func(local string) error { return b.deleteTopic(ctx, kind, store, local) }); err != nil {
+	if err := b.deleteEach(t.single, func(local string) error { return b.deleteTopic(ctx, kind, store, local) }); err != nil {
 		return err
 	}
-	return b.deleteEach(deciding, func(local string) error { return b.deletePartitioned(ctx, kind, store, local) })
+	return b.deleteEach(t.deciding, whole)
 }
 
 func (b *Backend) deleteEach(locals []string, do func(local string) error) error {
 	errs := make([]error, len(locals))
 	parallel(len(locals), func(i int) { errs[i] = do(locals[i]) })
 	return first(errs...)
-}
-
-// cutPartition splits the name of a partition.
-func cutPartition(local string) (topic, partition string, ok bool) {
-	i := strings.LastIndex(local, "-partition-")
-	if i < 0 {
-		return local, "", false
-	}
-	return local[:i], local[i+len("-partition-"):], true
 }

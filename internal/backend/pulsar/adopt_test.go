@@ -69,8 +69,10 @@ func TestForeignNamespace(t *testing.T) {
 	for name, tc := range map[string]struct {
 		make func(store string) error
 	}{
-		"empty":       {make: func(string) error { return nil }},
-		"topic":       {make: func(s string) error { return f.backend.put(t.Context(), "test", f.backend.topic(s, "payments"), map[string]string{}) }},
+		"empty": {make: func(string) error { return nil }},
+		"topic": {make: func(s string) error {
+			return f.backend.put(t.Context(), "test", f.backend.topic(s, "payments"), map[string]string{})
+		}},
 		"partitioned": {make: func(s string) error { return f.backend.createPartitioned(t.Context(), "test", s, "payments", 2, nil) }},
 		"snapshots":   {make: func(s string) error { return f.backend.createPartitioned(t.Context(), "test", s, "snapshots", 2, nil) }},
 	} {
@@ -115,7 +117,9 @@ func TestDeletionSparesOthers(t *testing.T) {
 		make, remove func(store string) error
 	}{
 		"topic": {
-			make:   func(s string) error { return f.backend.put(t.Context(), "test", f.backend.topic(s, "payments"), map[string]string{}) },
+			make: func(s string) error {
+				return f.backend.put(t.Context(), "test", f.backend.topic(s, "payments"), map[string]string{})
+			},
 			remove: func(s string) error { return f.backend.deleteTopic(t.Context(), "test", s, "payments") },
 		},
 		"partitioned": {

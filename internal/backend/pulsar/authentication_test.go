@@ -136,35 +136,3 @@ func TestIdentityProvider(t *testing.T) {
 		}
 	})
 }
-
-// TestProvided gives rights to a role whose token somebody else has issued, and takes them back.
-func TestProvided(t *testing.T) {
-	f := start(t, broker.PulsarOptions{})
-	token := f.password(t, "team-shop")
-	c := f.config()
-	c.SigningKey = nil
-	f.backend = f.connect(t, c)
-	if _, err := f.backend.Issue("es:shop.orders", ""); err == nil || !strings.Contains(err.Error(), "tokenSigningKey") {
-		t.Errorf("Issue without a signing key: %v", err)
-	}
-	f.backend.key, _ = newSigningKey(f.SecretKey) // For the fixture's own use of it.
-	d, pc := f.store(t, "shop.orders")
-	d.Principal = f.backend.StorePrincipal(d.Name, "team-shop", token)
-	f.applyStore(t, d, pc)
-	s, sc := f.subscription(t, d.Name, "reader")
-	s.Principal = f.backend.SubscriptionPrincipal(backend.SubscriptionID{Store: s.Store, Name: s.Name}, "team-reader", "")
-	f.applySubscription(t, s, sc)
-	a := f.application(t, token)
-	events := layout.PulsarPartition(layout.PulsarEvents, 0)
-	f.must(t, a.produce(d.Name, events)(t.Context()))
-	if err := a.subscribeTo(d.Name, events, s.Name)(t.Context()); err == nil {
-		t.Error("the store's role uses the subscription of another")
-	}
-	f.must(t, f.application(t, f.password(t, "team-reader")).subscribeTo(d.Name, events, s.Name)(t.Context()))
-
-	d.Principal = f.backend.StorePrincipal(d.Name, "team-checkout", "")
-	f.applyStore(t, d, pc)
-	if err := a.produce(d.Name, events)(t.Context()); err == nil {
-		t.Error("the former role still writes")
-	}
-}

@@ -61,6 +61,8 @@ func (c claim) same(o plan.Owner) bool {
 type principalNote struct {
 	Name   string `json:"name"`
 	Digest string `json:"digest"`
+
+	Granted []grant `json:"granted,omitempty"` // What a provided one got here, and could not do before.
 }
 
 // storeSettings are what a store has beside what Pulsar itself knows, or knows less exactly: retention in whole minutes and

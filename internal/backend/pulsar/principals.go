@@ -89,13 +89,23 @@ func (b *Backend) principal(role, user, password, rights string) plan.Principal 
 	p := plan.Principal{Name: role, Rights: rights}
 	switch {
 	case user != "":
-		p.Name, p.Digest = user, "provided"
+		p.Name, p.Digest = user, providedDigest
 	case b.key != nil && b.key.signs(role, password):
 		p.Digest = "signed by " + b.key.id
+	case b.key == nil: // A provided role that nobody has named; see checkRole.
+		p.Name, p.Digest = "", providedDigest
 	default:
 		p.Digest = "not signed " + digestOf(password)
 	}
 	return p
+}
+
+// checkRole fails if nobody has said which role is to get rights. Those of a made-up one would be of no use.
+func checkRole(p plan.Principal) error {
+	if p.Name != "" || p == (plan.Principal{}) {
+		return nil
+	}
+	return dataError{errors.New("the Secret that principalSecretRef names does not say whose rights these are: add the key principal with the role that the brokers know the application as")}
 }
 
 func digestOf(s string) string {
@@ -103,8 +113,9 @@ func digestOf(s string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// observePrincipal describes the role that a marker notes, by what it may do now. want is what it should be allowed.
-func (n *namespace) observePrincipal(note *principalNote, want []string, rights, topicPrefix string) plan.Principal {
+// observePrincipal describes the role that a marker notes, by what it may do now. permissions are what it should be allowed;
+// one that is provided may be allowed more, by others.
+func (n *namespace) observePrincipal(note *principalNote, permissions []permission, rights, topicPrefix string) plan.Principal {
 	if note == nil {
 		return plan.Principal{}
 	}
@@ -113,7 +124,11 @@ func (n *namespace) observePrincipal(note *principalNote, want []string, rights,
 		return plan.Principal{}
 	}
 	p := plan.Principal{Name: note.Name, Digest: note.Digest, Rights: rights}
-	if !slices.Equal(has, want) {
+	changed := !slices.Equal(has, spelled(permissions))
+	if note.provided() {
+		changed = n.lacks(note.Name, topicPrefix, permissions)
+	}
+	if changed {
 		p.Rights = "changed: " + strings.Join(has, "; ")
 	}
 	return p
@@ -126,6 +141,11 @@ func (b *Backend) setRights(ctx context.Context, kind, store string, n *namespac
 			return err
 		}
 	}
+	return b.give(ctx, kind, store, role, permissions)
+}
+
+// give gives a role permissions. On topics that it has some on, they take the place of those.
+func (b *Backend) give(ctx context.Context, kind, store, role string, permissions []permission) error {
 	options := make([]map[string]any, len(permissions))
 	for i, p := range permissions {
 		options[i] = map[string]any{"topic": b.fullName(store, p.topic), "role": role, "actions": p.actions}
@@ -185,24 +205,26 @@ func (b *Backend) takeRights(ctx context.Context, kind, store string, n *namespa
 	return b.revoke(ctx, kind, store, role, b.surplus(n, store, role, nil))
 }
 
-// restrict lets only a role use a subscription. One that is in no such list is open to every role that may consume.
-func (b *Backend) restrict(ctx context.Context, id backend.SubscriptionID, role string) error {
-	return b.post(ctx, "ApplySubscriptions", b.namespace(id.Store)+"/permissions/subscription/"+id.Name, []string{role})
+// restrict lets only some roles use a subscription. One that has no such list is open to every role that may consume.
+func (b *Backend) restrict(ctx context.Context, id backend.SubscriptionID, roles []string) error {
+	return b.post(ctx, "ApplySubscriptions", b.namespace(id.Store)+"/permissions/subscription/"+id.Name, roles)
 }
 
 // FenceStores takes the right to write from the stores' principals, and unloads the topic if anybody still writes: Pulsar asks
 // for rights when a producer comes, and not again.
 func (b *Backend) FenceStores(ctx context.Context, names []string) []error {
+	const kind = "FenceStores"
 	return b.eachStore(names, "cannot fence store %q: %w", func(store string) error {
-		n, err := b.readNamespace(ctx, "FenceStores", store)
-		if err != nil || n == nil {
+		n, role, permissions, err := b.readRights(ctx, kind, store)
+		if err != nil || role == nil {
 			return err
 		}
-		role, permissions, err := b.grants(ctx, "FenceStores", store, n)
-		if err != nil || role == "" {
-			return err
+		if role.provided() {
+			err = b.silence(ctx, kind, store, role.Name, permissions)
+		} else {
+			err = b.setRights(ctx, kind, store, n, role.Name, fenced(permissions))
 		}
-		if err := b.setRights(ctx, "FenceStores", store, n, role, fenced(permissions)); err != nil {
+		if err != nil {
 			return err
 		}
 		return b.cutProducers(ctx, store)
@@ -211,27 +233,33 @@ func (b *Backend) FenceStores(ctx context.Context, names []string) []error {
 
 // UnfenceStores gives the right to write back.
 func (b *Backend) UnfenceStores(ctx context.Context, names []string) []error {
+	const kind = "UnfenceStores"
 	return b.eachStore(names, "cannot unfence store %q: %w", func(store string) error {
-		n, err := b.readNamespace(ctx, "UnfenceStores", store)
-		if err != nil || n == nil {
+		n, role, permissions, err := b.readRights(ctx, kind, store)
+		switch {
+		case err != nil || role == nil:
 			return err
+		case role.provided():
+			return b.withRights(ctx, kind, store, func(n *namespace) error { return b.addRights(ctx, kind, store, n, role.Name, permissions) })
+		case slices.Equal(n.rightsOf(role.Name, b.fullName(store, "")), spelled(permissions)):
+			return nil
+		default:
+			return b.setRights(ctx, kind, store, n, role.Name, permissions)
 		}
-		role, permissions, err := b.grants(ctx, "UnfenceStores", store, n)
-		if err != nil || role == "" || slices.Equal(n.rightsOf(role, b.fullName(store, "")), spelled(permissions)) {
-			return err
-		}
-		return b.setRights(ctx, "UnfenceStores", store, n, role, permissions)
 	})
 }
 
-// grants returns the role of a store's principal, and what it is allowed; role is empty if there is none.
-func (b *Backend) grants(ctx context.Context, kind, store string, n *namespace) (role string, permissions []permission, err error) {
+// readRights returns the role of a store's principal, and what it is allowed; role is nil if there is none.
+func (b *Backend) readRights(ctx context.Context, kind, store string) (n *namespace, role *principalNote, permissions []permission, err error) {
+	if n, err = b.readNamespace(ctx, kind, store); err != nil || n == nil {
+		return nil, nil, nil, err
+	}
 	m, err := decodeStore(n.Properties)
 	if err != nil || m.settings.Principal == nil {
-		return "", nil, err
+		return nil, nil, nil, err
 	}
 	t, err := b.readTopics(ctx, kind, store)
-	return m.settings.Principal.Name, storePermissions(t, m.claim.Partitions), err
+	return n, m.settings.Principal, storePermissions(t, m.claim.Partitions), err
 }
 
 // attempts is how often something is tried that others may undo meanwhile.

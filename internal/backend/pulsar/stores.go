@@ -99,7 +99,7 @@ func (b *Backend) observeMarked(ctx context.Context, store string, o *plan.Obser
 	o.MaxEventBytes = m.settings.MaxEventBytes
 	o.Snapshots = m.settings.Snapshots && r.topics.snapshots(o.Partitions)
 	o.Settings = r.namespace.observeSettings()
-	o.Principal = r.namespace.observePrincipal(m.settings.Principal, spelled(storePermissions(r.topics, o.Partitions)), storeRights, b.fullName(store, ""))
+	o.Principal = r.namespace.observePrincipal(m.settings.Principal, storePermissions(r.topics, o.Partitions), storeRights, b.fullName(store, ""))
 	return b.observeTopicSettings(ctx, store, o, r, m)
 }
 

@@ -39,6 +39,9 @@ type storeState struct {
 }
 
 func (b *Backend) applyStore(ctx context.Context, c backend.StoreChange) error {
+	if err := checkRole(c.Desired.Principal); err != nil {
+		return err
+	}
 	release, err := b.exclusion.shared(ctx, c.Desired.Name)
 	if err != nil {
 		return err
@@ -46,6 +49,9 @@ func (b *Backend) applyStore(ctx context.Context, c backend.StoreChange) error {
 	defer release()
 	s, err := b.claimStore(ctx, c)
 	if err != nil {
+		return err
+	}
+	if err := b.dismissFormer(ctx, c, s); err != nil {
 		return err
 	}
 	if err := b.noteStore(ctx, c, &s); err != nil {
@@ -157,9 +163,7 @@ func (b *Backend) noteStore(ctx context.Context, c backend.StoreChange, s *store
 		case plan.FieldSnapshots:
 			settings.Snapshots = d.Snapshots
 		case plan.FieldPrincipal:
-			if d.Principal != (plan.Principal{}) {
-				settings.Principal = note(d.Principal)
-			}
+			settings.Principal = renote(settings.Principal, d.Principal)
 		}
 	}
 	if settings.Retention != 0 || settings.RetentionBytes != 0 {
@@ -263,12 +267,22 @@ func (b *Backend) checkBookies(ctx context.Context, d plan.DesiredStore) error {
 	return err
 }
 
-// setStorePrincipal gives the principal its rights, or takes them if there is to be none.
+// dismissFormer takes the rights of a principal that is to be another, or none, before the marker forgets it.
+func (b *Backend) dismissFormer(ctx context.Context, c backend.StoreChange, s storeState) error {
+	former := s.marker.settings.Principal
+	if s.created || !has(c.Changes, plan.FieldPrincipal) || former == nil || former.Name == c.Desired.Principal.Name {
+		return nil
+	}
+	return b.dismiss(ctx, "ApplyStores", c.Desired.Name, s.namespace, former, storePrefix)
+}
+
+// setStorePrincipal gives the principal its rights.
 func (b *Backend) setStorePrincipal(ctx context.Context, c backend.StoreChange, s storeState) error {
 	const kind = "ApplyStores"
 	d := c.Desired
-	renewed := has(c.Changes, plan.FieldSnapshots) && d.Principal != (plan.Principal{}) && c.Observed.Principal.Name == d.Principal.Name
-	if !has(c.Changes, plan.FieldPrincipal) && !renewed {
+	renewed := has(c.Changes, plan.FieldSnapshots) && c.Observed.Principal.Name == d.Principal.Name
+	role := s.marker.settings.Principal
+	if role == nil || !has(c.Changes, plan.FieldPrincipal) && !renewed {
 		return nil
 	}
 	t := topics{}
@@ -278,17 +292,18 @@ func (b *Backend) setStorePrincipal(ctx context.Context, c backend.StoreChange, 
 			return err
 		}
 	}
-	if former := c.Observed.Principal.Name; former != "" && former != d.Principal.Name {
-		if err := b.takeRights(ctx, kind, d.Name, s.namespace, former); err != nil {
+	permissions := storePermissions(t, s.marker.claim.Partitions)
+	if !role.provided() {
+		return b.setRights(ctx, kind, d.Name, s.namespace, role.Name, permissions)
+	}
+	return b.withRights(ctx, kind, d.Name, func(n *namespace) error {
+		settings := s.marker.settings
+		settings.Principal = role.noting(b, d.Name, n, storePrefix, permissions)
+		if err := b.note(ctx, kind, d.Name, &s, settings); err != nil {
 			return err
 		}
-	}
-	if d.Principal == (plan.Principal{}) {
-		settings := s.marker.settings
-		settings.Principal = nil
-		return b.note(ctx, kind, d.Name, &s, settings)
-	}
-	return b.setRights(ctx, kind, d.Name, s.namespace, d.Principal.Name, storePermissions(t, s.marker.claim.Partitions))
+		return b.addRights(ctx, kind, d.Name, n, role.Name, permissions)
+	})
 }
 
 func has(changes []plan.Change, f plan.Field) bool {

@@ -51,10 +51,8 @@ func (b *Backend) deleteStore(ctx context.Context, d backend.StoreDeletion) erro
 	if m, err = doom(ctx, b, kind, ofStore(d.Name), m, d.Owner); err != nil {
 		return err
 	}
-	if m.settings.Principal != nil {
-		if err := b.takeRights(ctx, kind, d.Name, n, m.settings.Principal.Name); err != nil {
-			return err
-		}
+	if err := b.dismiss(ctx, kind, d.Name, n, m.settings.Principal, storePrefix); err != nil {
+		return err
 	}
 	for range attempts {
 		if err = b.deleteTopics(ctx, kind, d.Name); err != nil {

@@ -96,10 +96,8 @@ func (b *Backend) observeSubscription(ctx context.Context, id backend.Subscripti
 		o.Marked, o.Owner, o.Takeovers = true, m.claim.owner(), m.claim.Takeovers
 		o.Created, o.LastReplay = m.settings.Positioned, m.settings.Replay
 		want := subscriptionPermissions(r.topics, o.Partitions, id.Name)
-		o.Principal = r.namespace.observePrincipal(m.settings.Principal, spelled(want), subscriptionRights, b.fullName(id.Store, ""))
-		if p := &o.Principal; p.Name != "" && !slices.Equal(r.namespace.Auth.Subscriptions[id.Name], []string{p.Name}) {
-			p.Rights = "changed: others may use the subscription"
-		}
+		o.Principal = r.namespace.observePrincipal(m.settings.Principal, want, subscriptionRights, b.fullName(id.Store, ""))
+		r.namespace.observeRestriction(m.settings.Principal, id.Name, &o.Principal)
 	}
 	o.Settings = plan.Settings{}
 	if len(r.namespace.Auth.Subscriptions[id.Name]) > 0 {
@@ -109,6 +107,19 @@ func (b *Backend) observeSubscription(ctx context.Context, id backend.Subscripti
 		return o, err
 	}
 	return o, b.observeGroups(ctx, id, r, m, &o)
+}
+
+// observeRestriction says whether others than the principal may use the subscription. Beside one that is provided they may:
+// its list is somebody else's, too.
+func (n *namespace) observeRestriction(note *principalNote, subscription string, p *plan.Principal) {
+	roles := n.Auth.Subscriptions[subscription]
+	switch {
+	case p.Name == "":
+	case note.provided() && !slices.Contains(roles, p.Name):
+		p.Rights = "changed: it may not use the subscription"
+	case !note.provided() && !slices.Equal(roles, []string{p.Name}):
+		p.Rights = "changed: others may use the subscription"
+	}
 }
 
 // observeDeadLetters counts them, and reads how long they are kept.

@@ -35,9 +35,13 @@ func (b *Backend) ApplySubscriptions(ctx context.Context, changes []backend.Subs
 type subscriptionState struct {
 	namespace *namespace
 	marker    marker[subscriptionSettings]
+	former    *principalNote // Whom the marker noted before.
 }
 
 func (b *Backend) applySubscription(ctx context.Context, c backend.SubscriptionChange) error {
+	if err := checkRole(c.Desired.Principal); err != nil {
+		return err
+	}
 	release, err := b.exclusion.shared(ctx, c.Desired.Store)
 	if err != nil {
 		return err
@@ -45,6 +49,9 @@ func (b *Backend) applySubscription(ctx context.Context, c backend.SubscriptionC
 	defer release()
 	s, err := b.claimSubscription(ctx, c)
 	if err != nil {
+		return err
+	}
+	if err := b.dismissFormerReader(ctx, c, s); err != nil {
 		return err
 	}
 	if err := b.noteSubscription(ctx, c, &s); err != nil {
@@ -77,12 +84,10 @@ func (b *Backend) claimSubscription(ctx context.Context, c backend.SubscriptionC
 	if store, err := decodeStore(s.namespace.Properties); err != nil || store.claim.Deleting {
 		return s, first(err, dataError{fmt.Errorf("its store %q is being deleted", d.Store)})
 	}
-	if store, err := decodeStore(s.namespace.Properties); err != nil || store.claim.Deleting {
-		return s, first(err, dataError{fmt.Errorf("its store %q is being deleted", d.Store)})
-	}
 	if s.marker, err = decodeSubscription(s.namespace.Properties, d.Name); err != nil {
 		return s, err
 	}
+	s.former = s.marker.settings.Principal
 	if !has(c.Changes, plan.FieldOwner) {
 		return s, s.marker.ownedBy(d.Owner)
 	}
@@ -105,8 +110,8 @@ func (b *Backend) noteSubscription(ctx context.Context, c backend.SubscriptionCh
 		switch {
 		case change.Field == plan.FieldDeadLetterRetention:
 			settings.DeadLetterRetention = duration(d.DeadLetterRetention)
-		case change.Field == plan.FieldPrincipal && d.Principal != (plan.Principal{}):
-			settings.Principal = note(d.Principal)
+		case change.Field == plan.FieldPrincipal:
+			settings.Principal = renote(settings.Principal, d.Principal)
 		}
 	}
 	return b.noteSettings(ctx, c.ID(), s, settings)
@@ -128,11 +133,19 @@ func (b *Backend) setRestriction(ctx context.Context, c backend.SubscriptionChan
 	if !has(c.Changes, plan.FieldOwner) && !has(c.Changes, plan.FieldPrincipal) && !slices.Contains(settingNames(c.Changes), settingRestricted) {
 		return nil
 	}
-	role := cmp.Or(d.Principal.Name, layout.SubscriptionPrincipal(d.Store, d.Name))
-	if slices.Equal(s.namespace.Auth.Subscriptions[d.Name], []string{role}) {
+	now := s.namespace.Auth.Subscriptions[d.Name]
+	roles := []string{cmp.Or(d.Principal.Name, layout.SubscriptionPrincipal(d.Store, d.Name))}
+	if s.marker.settings.Principal.provided() {
+		others := slices.DeleteFunc(slices.Clone(now), func(r string) bool {
+			return r == roles[0] || s.former != nil && r == s.former.Name || r == layout.SubscriptionPrincipal(d.Store, d.Name)
+		})
+		roles = append(roles, others...)
+	}
+	slices.Sort(roles)
+	if slices.Equal(slices.Sorted(slices.Values(now)), roles) {
 		return nil
 	}
-	return b.restrict(ctx, c.ID(), role)
+	return b.restrict(ctx, c.ID(), roles)
 }
 
 // setDeadLetters creates the topic for dead letters, and sets how long they are kept.
@@ -295,27 +308,37 @@ func (s ledgerStats) end() (position, error) {
 	return position{last.ledger, last.entry + 1}, nil
 }
 
-// setSubscriptionPrincipal gives the principal its rights, or takes them if there is to be none.
+// dismissFormerReader takes the rights of a principal that is to be another, or none, before the marker forgets it.
+func (b *Backend) dismissFormerReader(ctx context.Context, c backend.SubscriptionChange, s subscriptionState) error {
+	if !has(c.Changes, plan.FieldPrincipal) || s.former == nil || s.former.Name == c.Desired.Principal.Name {
+		return nil
+	}
+	return b.dismiss(ctx, "ApplySubscriptions", c.Desired.Store, s.namespace, s.former, subscriptionKeys(c.Desired.Name))
+}
+
+// setSubscriptionPrincipal gives the principal its rights.
 func (b *Backend) setSubscriptionPrincipal(ctx context.Context, c backend.SubscriptionChange, s subscriptionState) error {
 	const kind = "ApplySubscriptions"
 	d := c.Desired
-	renewed := slices.Contains(settingNames(c.Changes), settingDeadLetters) && d.Principal != (plan.Principal{}) && c.Observed.Principal.Name == d.Principal.Name
-	if !has(c.Changes, plan.FieldPrincipal) && !renewed {
+	renewed := slices.Contains(settingNames(c.Changes), settingDeadLetters) && c.Observed.Principal.Name == d.Principal.Name
+	role := s.marker.settings.Principal
+	if role == nil || !has(c.Changes, plan.FieldPrincipal) && !renewed {
 		return nil
-	}
-	if former := c.Observed.Principal.Name; former != "" && former != d.Principal.Name {
-		if err := b.takeRights(ctx, kind, d.Store, s.namespace, former); err != nil {
-			return err
-		}
-	}
-	if d.Principal == (plan.Principal{}) {
-		settings := s.marker.settings
-		settings.Principal = nil
-		return b.noteSettings(ctx, c.ID(), &s, settings)
 	}
 	t, err := b.readTopics(ctx, kind, d.Store)
 	if err != nil {
 		return err
 	}
-	return b.setRights(ctx, kind, d.Store, s.namespace, d.Principal.Name, subscriptionPermissions(t, c.Observed.Partitions, d.Name))
+	permissions := subscriptionPermissions(t, c.Observed.Partitions, d.Name)
+	if !role.provided() {
+		return b.setRights(ctx, kind, d.Store, s.namespace, role.Name, permissions)
+	}
+	return b.withRights(ctx, kind, d.Store, func(n *namespace) error {
+		settings := s.marker.settings
+		settings.Principal = role.noting(b, d.Store, n, subscriptionKeys(d.Name), permissions)
+		if err := b.noteSettings(ctx, c.ID(), &s, settings); err != nil {
+			return err
+		}
+		return b.addRights(ctx, kind, d.Store, n, role.Name, permissions)
+	})
 }

@@ -48,10 +48,8 @@ func (b *Backend) deleteSubscription(ctx context.Context, d backend.Subscription
 	if m, err = doom(ctx, b, kind, ofSubscription(d.ID), m, d.Owner); err != nil {
 		return err
 	}
-	if m.settings.Principal != nil {
-		if err := b.takeRights(ctx, kind, d.ID.Store, n, m.settings.Principal.Name); err != nil {
-			return err
-		}
+	if err := b.dismiss(ctx, kind, d.ID.Store, n, m.settings.Principal, subscriptionKeys(d.ID.Name)); err != nil {
+		return err
 	}
 	path := b.topic(d.ID.Store, layout.PulsarEvents) + "/subscription/" + d.ID.Name
 	if err := unlessAbsent(b.delete(ctx, kind, path, "force", "true")); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/crossplane/crossplane-runtime/v2/pkg/errors"
 	"github.com/crossplane/crossplane-runtime/v2/pkg/resource"
 	xpv2 "github.com/crossplane/crossplane/apis/v2/core/v2"
+	"github.com/golang-jwt/jwt/v5"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
@@ -44,7 +45,7 @@ type Credentials struct {
 	Password string // Never empty if Managed.
 
 	// Of a provided user. Principal is whom the broker knows it as, where that is not Username: an API key belongs to an
-	// account, a certificate to a name. Certificate and PrivateKey are PEM, for mTLS.
+	// account, a certificate to a name, a token to its subject. Certificate and PrivateKey are PEM, for mTLS.
 	Principal, Certificate, PrivateKey string
 }
 
@@ -108,13 +109,26 @@ func providedBy(ctx context.Context, r client.Reader, ref *xpv2.SecretReference)
 		}
 		return ""
 	}
-	return Credentials{
+	c := Credentials{
 		Username:    first(layout.SecretUsername),
 		Password:    first(layout.SecretPassword),
 		Principal:   first(secretPrincipal),
 		Certificate: first(layout.SecretCertificate, corev1.TLSCertKey),
 		PrivateKey:  first(layout.SecretPrivateKey, corev1.TLSPrivateKeyKey),
-	}, nil
+	}
+	if c.User() == "" {
+		c.Principal = subject(c.Password)
+	}
+	return c, nil
+}
+
+// subject returns whom a password is for that is a JSON web token; empty if it is none. Whether it is genuine, the broker checks.
+func subject(token string) string {
+	var claims jwt.RegisteredClaims
+	if _, _, err := jwt.NewParser().ParseUnverified(token, &claims); err != nil {
+		return ""
+	}
+	return claims.Subject
 }
 
 // secretPrincipal is the key of a provided Secret that says whom the broker knows the user as.

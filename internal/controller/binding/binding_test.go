@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	xpv2 "github.com/crossplane/crossplane/apis/v2/core/v2"
+	"github.com/golang-jwt/jwt/v5"
 	corev1 "k8s.io/api/core/v1"
 	kerrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -46,6 +47,10 @@ func TestOf(t *testing.T) {
 	}
 	silent := store()
 	silent.Spec.WriteConnectionSecretToReference = nil
+	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.RegisteredClaims{Subject: "team-shop"}).SignedString([]byte("a key that nobody here has"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	type want struct {
 		managed, minted, failed  bool
 		username, user, password string
@@ -71,6 +76,14 @@ func TestOf(t *testing.T) {
 		"ProvidedAccount": {
 			reason: "Who logs in with an API key is known to the broker by another name.", mg: store(), policy: v1alpha1.PrincipalsProvided, provided: &xpv2.SecretReference{Name: "x"},
 			secret: of("them", map[string]string{"username": "key", "password": "p", "principal": "sa-1"}), want: want{username: "key", user: "sa-1", password: "p"},
+		},
+		"ProvidedToken": {
+			reason: "A token says whose it is.", mg: store(), policy: v1alpha1.PrincipalsProvided, provided: &xpv2.SecretReference{Name: "x"},
+			secret: of("them", map[string]string{"password": token}), want: want{user: "team-shop", password: token},
+		},
+		"ProvidedPassword": {
+			reason: "A password alone says nothing.", mg: store(), policy: v1alpha1.PrincipalsProvided, provided: &xpv2.SecretReference{Name: "x"},
+			secret: of("them", map[string]string{"password": "a.b.c"}), want: want{password: "a.b.c"},
 		},
 		"ProvidedCertificate": {
 			reason: "A certificate is all that a user may have.", mg: store(), policy: v1alpha1.PrincipalsProvided, provided: &xpv2.SecretReference{Name: "x"},

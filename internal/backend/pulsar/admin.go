@@ -22,6 +22,8 @@ func (b *Backend) get(ctx context.Context, kind, path string, out any, query ...
 		out = new(any)
 	}
 	b.observe(kind, 1)
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
 	_, err := b.admin.GetWithQueryParamsWithContext(ctx, api+path, out, pairs(query), true)
 	return err
 }
@@ -109,6 +111,15 @@ func unlessAbsent(err error) error {
 		return nil
 	}
 	return err
+}
+
+// unlessNoPolicies returns err, unless it says that a topic has no policies of its own, or that none can have any on these
+// brokers.
+func unlessNoPolicies(err error) error {
+	if hasCode(err, http.StatusMethodNotAllowed) {
+		return nil
+	}
+	return unlessAbsent(err)
 }
 
 // unlessConflict returns err, unless it says that a thing exists already.

@@ -19,10 +19,12 @@ func TestRemains(t *testing.T) {
 	for name, tc := range map[string]struct {
 		reason string
 		topics []string
+		logs   bool
 		want   string
 	}{
 		"Empty":  {reason: "Policies and permissions are somebody's too.", want: `namespace "shop/orders" without topics`},
-		"Events": {reason: "Logs speak for themselves.", topics: []string{"events-partition-0", "events-partition-1"}},
+		"Events": {reason: "Logs speak for themselves.", topics: []string{"events-partition-0", "events-partition-1"}, logs: true},
+		"Virgin": {reason: "A topic in which nothing was written is somebody's too.", topics: []string{"events-partition-0"}, want: `topic "events" without records`},
 		"Other":  {reason: "Whatever is there would be taken over.", topics: []string{"payments"}, want: `topic "payments"`},
 		"Whole":  {reason: "A topic that is not partitioned is not ours, whatever its name.", topics: []string{"events"}, want: `topic "events"`},
 		"Many": {
@@ -35,7 +37,7 @@ func TestRemains(t *testing.T) {
 			for _, local := range tc.topics {
 				all[local] = true
 			}
-			if diff := cmp.Diff(tc.want, b.remains("orders", all)); diff != "" {
+			if diff := cmp.Diff(tc.want, b.remains("orders", all, tc.logs)); diff != "" {
 				t.Errorf("%s\n-want, +got:\n%s", tc.reason, diff)
 			}
 		})

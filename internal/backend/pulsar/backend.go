@@ -38,8 +38,10 @@ const (
 	// parallelism is how many resources are worked on at a time in one call.
 	parallelism = 16
 
-	// requestTimeout is how long one request may take, whatever the caller's context says.
+	// requestTimeout is how long one request may take, whatever the caller's context says, and readTimeout how long one that
+	// changes nothing may: what one topic keeps waiting is read with many others.
 	requestTimeout = 30 * time.Second
+	readTimeout    = 5 * time.Second
 
 	// maxPartitions is how many partitions a marker may claim. More is damage.
 	maxPartitions = 1024

@@ -85,6 +85,20 @@ func (b *Backend) explain(err error) error {
 	return &reachError{address: b.adminHost(), text: explainTransport(err, strings.HasPrefix(b.config.AdminURL, "https:")), cause: err}
 }
 
+// join returns errors as one that explains each of them, in one line.
+func (b *Backend) join(errs ...error) (all error) {
+	for _, err := range errs {
+		switch {
+		case err == nil:
+		case all == nil:
+			all = b.explain(err)
+		default:
+			all = fmt.Errorf("%w; %w", all, b.explain(err))
+		}
+	}
+	return all
+}
+
 // explainAnswer explains what the admin API answered.
 func (b *Backend) explainAnswer(answer rest.Error) error {
 	text := reason(answer.Reason)

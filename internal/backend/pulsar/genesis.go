@@ -67,13 +67,22 @@ func (b *Backend) createEvents(ctx context.Context, store string, partitions int
 	for _, p := range planned {
 		stats, ok := logs[p]
 		if !ok {
-			return nil, fmt.Errorf("partition %d is not there after it was created", p)
+			return nil, dataError{fmt.Errorf("partition %d is not there after it was created: has somebody made topic %q anew, with fewer?", p, layout.PulsarEvents)}
 		}
 		if stats.Entries == 0 {
 			empty = append(empty, p)
 		}
 	}
 	return empty, nil
+}
+
+// fillEmpty writes the genesis record into partitions that have nothing in them.
+func (b *Backend) fillEmpty(ctx context.Context, store string, partitions int) error {
+	r, err := b.readEvents(ctx, "ApplyStores", store, true)
+	if err != nil {
+		return err
+	}
+	return b.writeGenesis(ctx, store, partitions, r.virgin(partitions))
 }
 
 // createMissing creates the partitions that a topic has lost.

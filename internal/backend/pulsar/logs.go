@@ -83,17 +83,25 @@ type partitionStats struct {
 	ledgerStats
 }
 
-// readLogs reads all partitions of a store's events, by their numbers. Those that do not answer are not in it; nil means that
-// there is no such topic. The storage of a partition is only read if its use shows that something has changed since it was read
-// last, or if fresh says so.
-func (b *Backend) readLogs(ctx context.Context, kind, store string, fresh bool) (map[int]partitionStats, error) {
+// A topicReading is what Pulsar has of the topic of a store's events. The zero value means that there is none.
+type topicReading struct {
+	partitions int                    // As many as the topic has, whether they answer or not.
+	logs       map[int]partitionStats // Those that answer.
+}
+
+// readEvents reads all partitions of a store's events. The storage of a partition is only read if its use shows that something
+// has changed since it was read last, or if fresh says so.
+func (b *Backend) readEvents(ctx context.Context, kind, store string, fresh bool) (topicReading, error) {
 	var answer struct {
+		Metadata struct {
+			Partitions int `json:"partitions"`
+		} `json:"metadata"`
 		Partitions map[string]topicStats `json:"partitions"`
 	}
 	err := b.get(ctx, kind, b.topic(store, layout.PulsarEvents)+"/partitioned-stats", &answer,
 		"perPartition", "true", "getPreciseBacklog", "true", "getEarliestTimeInBacklog", "true")
 	if err != nil {
-		return nil, unlessAbsent(err)
+		return topicReading{}, unlessAbsent(err)
 	}
 	logs := map[int]partitionStats{}
 	var stale []int
@@ -121,7 +129,13 @@ func (b *Backend) readLogs(ctx context.Context, kind, store string, fresh bool) 
 		logs[p] = partitionStats{stats, ledger}
 		b.ledgers.put(b.topic(store, local), stats.fingerprint(), ledger)
 	})
-	return logs, first(errs...)
+	return topicReading{partitions: answer.Metadata.Partitions, logs: logs}, first(errs...)
+}
+
+// readLogs reads the partitions that answer, by their numbers, in the way of readEvents.
+func (b *Backend) readLogs(ctx context.Context, kind, store string, fresh bool) (map[int]partitionStats, error) {
+	r, err := b.readEvents(ctx, kind, store, fresh)
+	return r.logs, err
 }
 
 // byPartition turns the names of a topic's partitions into numbers.
@@ -293,6 +307,8 @@ func (b *Backend) entry(ctx context.Context, kind, store, local string, at posit
 		return e, nil
 	}
 	b.observe(kind, 1)
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
 	resp, err := b.admin.MakeRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s%s/ledger/%d/entry/%d", api, key.topic, at.ledger, at.entry))
 	if err != nil {
 		return entry{}, err

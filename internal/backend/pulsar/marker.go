@@ -83,6 +83,7 @@ type subscriptionSettings struct {
 	DeadLetterRetention duration       `json:"deadLetterRetention,omitempty"`
 	Positioned          bool           `json:"positioned,omitempty"` // Every partition has had a position.
 	Placing             map[int]string `json:"placing,omitempty"`    // Positions that are being set, and may not be yet.
+	Kept                []int          `json:"kept,omitempty"`       // Partitions that had a position before the marker: it stays.
 	Replay              string         `json:"replay,omitempty"`     // The replay that was done last.
 	Pending             string         `json:"pending,omitempty"`    // The replay that has begun.
 	Places              []string       `json:"places,omitempty"`     // Where the pending one goes, by partition.

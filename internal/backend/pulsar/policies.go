@@ -134,6 +134,7 @@ const (
 	policyInactiveTopics   = "inactive_topic_policies"
 	policySubExpiration    = "subscription_expiration_time_minutes"
 	policyOffload          = "offload_policies"
+	settingGenesis         = "events/genesis"                 // No partition of a streaming store is without any record.
 	settingSchema          = "events/schema"                  // Type and digest of the schema of the events topic.
 	settingCompaction      = "snapshots/compaction_threshold" // Bytes after which the topic for snapshots is compacted.
 	settingCompacted       = "snapshots/retention_policies"   // What is kept of that topic once it is compacted.

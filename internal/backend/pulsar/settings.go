@@ -25,6 +25,7 @@ func (b *Backend) StoreSettings(d plan.DesiredStore) (plan.Settings, []plan.Refu
 		policyInactiveTopics: encode(inactiveTopics{Mode: "delete_when_no_subscriptions", MaxSeconds: 60}),
 		policySubExpiration:  "0",
 		policyBacklogQuota:   encode(quotas(d)),
+		settingGenesis:       present,
 	}
 	refusals := b.refuseTenant(d)
 	refusals = append(refusals, setPersistence(s, d)...)

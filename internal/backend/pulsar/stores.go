@@ -41,9 +41,10 @@ const persistenceText = "BookKeeper: on the disks of as many bookies as must con
 
 // A storeReading is what Pulsar has of one store.
 type storeReading struct {
+	topicReading
+
 	namespace *namespace
 	topics    topics
-	logs      map[int]partitionStats
 }
 
 // readAll makes requests that do not need each other, all at once.
@@ -60,7 +61,7 @@ func (b *Backend) readStore(ctx context.Context, store string) (plan.ObservedSto
 	err := readAll(
 		func() (err error) { r.namespace, err = b.readNamespace(ctx, kind, store); return err },
 		func() (err error) { r.topics, err = b.readTopics(ctx, kind, store); return err },
-		func() (err error) { r.logs, err = b.readLogs(ctx, kind, store, false); return err },
+		func() (err error) { r.topicReading, err = b.readEvents(ctx, kind, store, false); return err },
 	)
 	if err != nil || r.namespace == nil {
 		return o, err
@@ -69,36 +70,33 @@ func (b *Backend) readStore(ctx context.Context, store string) (plan.ObservedSto
 	if err != nil {
 		return o, err
 	}
-	partitions := m.claim.Partitions
 	if !m.marked() {
-		for p := range r.logs {
-			partitions = max(partitions, p+1)
-		}
-		o.Remains = b.remains(store, r.topics)
+		o.Partitions = r.partitions
+		err := b.observeLogs(ctx, store, &o, r, m)
+		o.Remains = b.remains(store, r.topics, len(o.Logs) > 0)
+		return o, err
 	}
-	if m.claim.Layout <= layout.Version {
-		if err := b.observeLogs(ctx, store, &o, r, m, partitions); err != nil {
-			return o, err
-		}
+	o.Marked, o.Layout, o.Kind, o.Takeovers = true, m.claim.Layout, m.settings.Kind, m.claim.Takeovers
+	o.Owner, o.Partitions = m.claim.owner(), m.claim.Partitions
+	if o.Layout > layout.Version {
+		return o, nil
 	}
-	if m.marked() {
-		err = b.observeMarked(ctx, store, &o, r, m)
+	if err := b.observeLogs(ctx, store, &o, r, m); err != nil {
+		return o, err
 	}
-	return o, err
+	return o, b.observeMarked(ctx, store, &o, r, m)
 }
 
 // observeMarked adds what the marker and the policies say.
 func (b *Backend) observeMarked(ctx context.Context, store string, o *plan.ObservedStore, r storeReading, m marker[storeSettings]) error {
-	o.Marked, o.Layout, o.Kind, o.Takeovers = true, m.claim.Layout, m.settings.Kind, m.claim.Takeovers
-	o.Owner, o.Partitions = m.claim.owner(), m.claim.Partitions
-	if o.Layout > layout.Version {
-		return nil
-	}
 	o.Retention = r.namespace.Retention.observe(plan.Retention{Duration: time.Duration(m.settings.Retention), Bytes: m.settings.RetentionBytes}, o.Partitions)
 	o.MessageTTL = observeTTL(r.namespace.TTL, time.Duration(m.settings.MessageTTL))
 	o.MaxEventBytes = m.settings.MaxEventBytes
 	o.Snapshots = m.settings.Snapshots && r.topics.snapshots(o.Partitions)
 	o.Settings = r.namespace.observeSettings()
+	if len(r.virgin(o.Partitions)) == 0 || o.Kind != layout.Streaming {
+		o.Settings[settingGenesis] = present
+	}
 	o.Principal = r.namespace.observePrincipal(m.settings.Principal, storePermissions(r.topics, o.Partitions), storeRights, b.fullName(store, ""))
 	return b.observeTopicSettings(ctx, store, o, r, m)
 }
@@ -129,7 +127,7 @@ func (b *Backend) observeSnapshots(ctx context.Context, store string, s plan.Set
 	var kept *retention
 	err := readAll(
 		func() error {
-			return unlessAbsent(b.get(ctx, kind, b.topic(store, layout.PulsarSnapshots)+"/compactionThreshold", &threshold))
+			return unlessNoPolicies(b.get(ctx, kind, b.topic(store, layout.PulsarSnapshots)+"/compactionThreshold", &threshold))
 		},
 		func() (err error) { kept, err = b.topicRetention(ctx, kind, store, layout.PulsarSnapshots); return err },
 	)
@@ -143,9 +141,9 @@ func (b *Backend) observeSnapshots(ctx context.Context, store string, s plan.Set
 }
 
 // observeLogs adds the partitions, and counts dead letters.
-func (b *Backend) observeLogs(ctx context.Context, store string, o *plan.ObservedStore, r storeReading, m marker[storeSettings], partitions int) error {
+func (b *Backend) observeLogs(ctx context.Context, store string, o *plan.ObservedStore, r storeReading, m marker[storeSettings]) error {
 	const kind = "ReadStores"
-	for p := range partitions {
+	for p := range max(o.Partitions, r.partitions) {
 		stats, answered := r.logs[p]
 		if !answered {
 			if r.topics[layout.PulsarPartition(layout.PulsarEvents, p)] {
@@ -153,16 +151,21 @@ func (b *Backend) observeLogs(ctx context.Context, store string, o *plan.Observe
 			}
 			continue
 		}
+		if p >= o.Partitions {
+			o.GrownRecords += stats.Entries
+			continue
+		}
 		o.Expired += stats.expired()
 		l, exists, err := b.observeLog(ctx, kind, store, p, stats.ledgerStats)
 		if err != nil {
 			return err
 		}
-		// In a streaming store the genesis record may be gone with the first events.
-		if exists || m.settings.Kind == layout.Streaming && !stats.virgin() {
+		// Of a streaming store everything may be gone that there ever was, the genesis record with it.
+		if exists || m.settings.Kind == layout.Streaming {
 			o.Logs = append(o.Logs, l)
 		}
 	}
+	o.Grown = max(r.partitions-o.Partitions, 0)
 	for _, s := range r.topics.deadLetters() {
 		stats, _, err := b.readLedger(ctx, kind, store, layout.PulsarDeadLetters(s))
 		if err != nil {
@@ -173,10 +176,21 @@ func (b *Backend) observeLogs(ctx context.Context, store string, o *plan.Observe
 	return nil
 }
 
-// virgin reports whether nothing was ever written: there is one ledger, and nothing in it.
+// virgin reports whether there is one ledger, and nothing in it: nothing was ever written, or all that was written is
+// forgotten, and the topic was loaded again since.
 func (s ledgerStats) virgin() bool {
 	end, err := parsePosition(s.LastConfirmed)
 	return s.Entries == 0 && len(s.Ledgers) <= 1 && (err != nil || end.entry < 0)
+}
+
+// virgin returns which of a store's partitions have nothing in them.
+func (r topicReading) virgin(partitions int) (empty []int) {
+	for p := range partitions {
+		if stats, answered := r.logs[p]; answered && stats.virgin() {
+			empty = append(empty, p)
+		}
+	}
+	return empty
 }
 
 // readSchema returns the digest of the schema of a store's events; empty if there is none.

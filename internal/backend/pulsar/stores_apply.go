@@ -3,6 +3,7 @@ package pulsar
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -57,16 +58,15 @@ func (b *Backend) applyStore(ctx context.Context, c backend.StoreChange) error {
 	if err := b.noteStore(ctx, c, &s); err != nil {
 		return err
 	}
-	if err := b.setLimits(ctx, c, s); err != nil {
-		return err
+	limits := b.setLimits(ctx, c, s)
+	if limits != nil && s.adopted {
+		return limits // Nobody is to write into what may forget.
 	}
 	if err := b.createLogs(ctx, c, s); err != nil {
 		return err
 	}
-	if err := b.setSettings(ctx, c, s); err != nil {
-		return err
-	}
-	return b.setStorePrincipal(ctx, c, s)
+	// What is refused keeps nothing else from being done.
+	return b.join(limits, b.setSettings(ctx, c, s), b.setStorePrincipal(ctx, c, s))
 }
 
 // claimStore makes the marker the owner's, or fails if it is somebody else's.
@@ -195,7 +195,7 @@ func (b *Backend) setLimits(ctx context.Context, c backend.StoreChange, s storeS
 		err := b.setRetention(ctx, d.Name, r, s.marker.claim.Partitions)
 		if hasCode(err, http.StatusPreconditionFailed) && slices.Contains(settingNames(c.Changes), policyBacklogQuota) {
 			// It would be less than the quota that is about to shrink, too.
-			err = b.setSetting(ctx, d, policyBacklogQuota)
+			err = b.setSetting(ctx, d, s.marker.claim.Partitions, policyBacklogQuota)
 			if err == nil {
 				err = b.setRetention(ctx, d.Name, r, s.marker.claim.Partitions)
 			}
@@ -210,23 +210,35 @@ func (b *Backend) setLimits(ctx context.Context, c backend.StoreChange, s storeS
 	return nil
 }
 
-// setSettings sets policies and what topics have.
+// setSettings sets policies and what topics have, each whether others are refused or not. The schema is last: whether it fits
+// depends on a policy.
 func (b *Backend) setSettings(ctx context.Context, c backend.StoreChange, s storeState) error {
-	d := c.Desired
-	withNamespace := creationPolicies(d.Settings)
-	for _, name := range settingNames(c.Changes) {
-		if _, ok := withNamespace[name]; ok && s.created {
+	withNamespace := creationPolicies(c.Desired.Settings)
+	names := settingNames(c.Changes)
+	if i := slices.Index(names, settingSchema); i >= 0 {
+		names = append(slices.Delete(names, i, i+1), settingSchema)
+	}
+	var errs []error
+	for _, name := range names {
+		if _, ok := withNamespace[name]; s.created && (ok || name == settingGenesis) {
 			continue
 		}
-		if err := b.setSetting(ctx, d, name); err != nil {
-			return fmt.Errorf("cannot set %s: %w", name, err)
+		err := b.setSetting(ctx, c.Desired, s.marker.claim.Partitions, name)
+		if err == nil {
+			continue
+		}
+		errs = append(errs, fmt.Errorf("cannot set %s: %w", name, b.explain(err)))
+		if r, ok := errors.AsType[*reachError](b.explain(err)); ok && !r.unauthorized {
+			break // The others would fail alike.
 		}
 	}
-	return nil
+	return b.join(errs...)
 }
 
-func (b *Backend) setSetting(ctx context.Context, d plan.DesiredStore, name string) error {
+func (b *Backend) setSetting(ctx context.Context, d plan.DesiredStore, partitions int, name string) error {
 	switch name {
+	case settingGenesis:
+		return b.fillEmpty(ctx, d.Name, partitions)
 	case settingSchema:
 		return b.setSchema(ctx, d.Name, d.Schema)
 	case settingCompaction:

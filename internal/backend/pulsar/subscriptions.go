@@ -60,7 +60,7 @@ func (b *Backend) readShared(ctx context.Context, store string) (r sharedReading
 	err = readAll(
 		func() (err error) { r.namespace, err = b.readNamespace(ctx, kind, store); return err },
 		func() (err error) { r.topics, err = b.readTopics(ctx, kind, store); return err },
-		func() (err error) { r.logs, err = b.readLogs(ctx, kind, store, false); return err },
+		func() (err error) { r.topicReading, err = b.readEvents(ctx, kind, store, false); return err },
 	)
 	if err != nil || r.namespace == nil {
 		return r, err
@@ -76,11 +76,8 @@ func (b *Backend) observeSubscription(ctx context.Context, id backend.Subscripti
 	if r.namespace == nil {
 		return o, nil
 	}
-	// A store that is being deleted is gone, though it is still there.
+	// A store that is being deleted is gone, though it is still there: what is missing goes with it, and is not to be made again.
 	o.StoreGone, o.StoreHasLogs = !r.marker.marked() || r.marker.claim.Deleting, !r.marker.marked() && len(r.logs) > 0
-	if r.marker.claim.Deleting { // What is missing goes with the store: it is not to be made again.
-		o.StoreGone = true
-	}
 	o.StoreCreated, o.Partitions = r.marker.claim.Created, r.marker.claim.Partitions
 	if !valid(id) {
 		return o, nil
@@ -158,10 +155,7 @@ func (b *Backend) observeDeadLetters(ctx context.Context, id backend.Subscriptio
 func (b *Backend) topicRetention(ctx context.Context, kind, store, local string) (*retention, error) {
 	var r *retention
 	err := b.get(ctx, kind, b.topic(store, local)+"/retention", &r)
-	if isAbsent(err) || hasCode(err, 405) { // 405: the brokers have no policies of topics.
-		return nil, nil //nolint:nilnil // None is a value here.
-	}
-	return r, err
+	return r, unlessNoPolicies(err)
 }
 
 // observeGroups adds where the subscription is. A position that was being set when somebody crashed is none: Pulsar creates a
@@ -179,7 +173,7 @@ func (b *Backend) observeGroups(ctx context.Context, id backend.SubscriptionID, 
 		for _, consumer := range log.Subscriptions[id.Name].Consumers {
 			o.Consumers = append(o.Consumers, consumer.Name)
 		}
-		if _, placing := m.settings.Placing[p]; !ok || placing || m.marked() && !m.settings.Positioned {
+		if !ok || m.marked() && m.settings.unplaced(p) {
 			continue
 		}
 		g, err := b.observeGroup(ctx, id, p, log)
@@ -191,6 +185,12 @@ func (b *Backend) observeGroups(ctx context.Context, id backend.SubscriptionID, 
 	slices.Sort(o.Consumers)
 	o.Consumers = slices.Compact(o.Consumers)
 	return nil
+}
+
+// unplaced reports whether the position in a partition is one that was set by half.
+func (s subscriptionSettings) unplaced(partition int) bool {
+	_, placing := s.Placing[partition]
+	return placing || !s.Positioned && !slices.Contains(s.Kept, partition)
 }
 
 func (b *Backend) observeGroup(ctx context.Context, id backend.SubscriptionID, partition int, log partitionStats) (plan.Group, error) {

@@ -95,12 +95,41 @@ func (b *Backend) claimSubscription(ctx context.Context, c backend.SubscriptionC
 	settings := s.marker.settings
 	if !s.marker.marked() {
 		settings = subscriptionSettings{DeadLetterRetention: duration(d.DeadLetterRetention)}
+		if settings.Kept, err = b.toKeep(ctx, c); err != nil {
+			return s, err
+		}
 		if has(c.Changes, plan.FieldPrincipal) {
 			settings.Principal = note(d.Principal)
 		}
 	}
 	s.marker, err = takeOver(ctx, b, kind, ofSubscription(c.ID()), s.marker, c.Observed.Owner, c.Observed.Marked, next, settings)
 	return s, err
+}
+
+// toKeep returns the partitions in which a subscription without a marker has a position, which adopting it does not move. It
+// fails with [backend.ErrConflict] if somebody has made one since it was observed.
+func (b *Backend) toKeep(ctx context.Context, c backend.SubscriptionChange) (kept []int, err error) {
+	d := c.Desired
+	var now struct {
+		Partitions map[string]struct {
+			Subscriptions map[string]struct{} `json:"subscriptions"`
+		} `json:"partitions"`
+	}
+	path := b.topic(d.Store, layout.PulsarEvents) + "/partitioned-stats"
+	if err := unlessAbsent(b.get(ctx, "ApplySubscriptions", path, &now, "perPartition", "true")); err != nil {
+		return nil, err
+	}
+	for p, stats := range byPartition(b.fullName(d.Store, layout.PulsarEvents), now.Partitions) {
+		if _, ok := stats.Subscriptions[d.Name]; !ok {
+			continue
+		}
+		if !slices.ContainsFunc(c.Observed.Groups, func(g plan.Group) bool { return g.Partition == p }) && p < c.Observed.Partitions {
+			return nil, backend.ErrConflict
+		}
+		kept = append(kept, p)
+	}
+	slices.Sort(kept)
+	return kept, nil
 }
 
 // noteSubscription writes the marker's settings.
@@ -182,6 +211,7 @@ func (b *Backend) placeGroups(ctx context.Context, c backend.SubscriptionChange,
 			missing = append(missing, change.Partition)
 		}
 	}
+	missing = slices.DeleteFunc(missing, func(p int) bool { return !settings.Positioned && slices.Contains(settings.Kept, p) })
 	if len(missing) > 0 && settings.Positioned {
 		var err error
 		if missing, err = b.stillMissing(ctx, c, settings, missing); err != nil {
@@ -199,7 +229,9 @@ func (b *Backend) placeGroups(ctx context.Context, c backend.SubscriptionChange,
 		return err
 	}
 	settings.Placing = nil
-	settings.Positioned = settings.Positioned || has(c.Changes, plan.FieldPositioned)
+	if settings.Positioned = settings.Positioned || has(c.Changes, plan.FieldPositioned); settings.Positioned {
+		settings.Kept = nil
+	}
 	return b.noteSettings(ctx, c.ID(), s, settings)
 }
 

@@ -51,8 +51,7 @@ func (b *Backend) deleteSubscription(ctx context.Context, d backend.Subscription
 	if err := b.dismiss(ctx, kind, d.ID.Store, n, m.settings.Principal, subscriptionKeys(d.ID.Name)); err != nil {
 		return err
 	}
-	path := b.topic(d.ID.Store, layout.PulsarEvents) + "/subscription/" + d.ID.Name
-	if err := unlessAbsent(b.delete(ctx, kind, path, "force", "true")); err != nil {
+	if err := b.deleteGroups(ctx, kind, d.ID, m.claim.Partitions); err != nil {
 		return err
 	}
 	if err := b.deleteTopic(ctx, kind, d.ID.Store, layout.PulsarDeadLetters(d.ID.Name)); err != nil {
@@ -64,6 +63,23 @@ func (b *Backend) deleteSubscription(ctx context.Context, d backend.Subscription
 		}
 	}
 	return b.deleteMarker(ctx, kind, d.ID, m.round)
+}
+
+// deleteGroups deletes the positions of a subscription. Each partition is asked for itself: of all of them at once Pulsar says
+// that there is none if one partition is lost, whatever another has answered.
+func (b *Backend) deleteGroups(ctx context.Context, kind string, id backend.SubscriptionID, partitions int) error {
+	var topic struct {
+		Partitions int `json:"partitions"`
+	}
+	if err := unlessAbsent(b.get(ctx, kind, b.topic(id.Store, layout.PulsarEvents)+"/partitions", &topic)); err != nil {
+		return err
+	}
+	errs := make([]error, max(partitions, topic.Partitions)) // Pulsar gives partitions that are added the subscriptions of the others.
+	parallel(len(errs), func(p int) {
+		path := b.topic(id.Store, layout.PulsarPartition(layout.PulsarEvents, p)) + "/subscription/" + id.Name
+		errs[p] = unlessAbsent(b.delete(ctx, kind, path, "force", "true"))
+	})
+	return first(errs...)
 }
 
 // deleteMarker deletes the topics that decided who owns the subscription, and then the properties. The last claim, which says

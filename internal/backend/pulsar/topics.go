@@ -11,9 +11,9 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
-// remains says what there is in a namespace without a marker beside partitions of events, which speak for themselves: topics,
-// or nothing but its policies and permissions, which are somebody's too.
-func (b *Backend) remains(store string, t topics) string {
+// remains says what there is in a namespace without a marker beside logs, which speak for themselves: topics, or nothing but
+// its policies and permissions, which are somebody's too.
+func (b *Backend) remains(store string, t topics, logs bool) string {
 	var others []string
 	for _, local := range slices.Sorted(maps.Keys(t)) {
 		if whole, _, ok := cutPartition(local); !ok || whole != layout.PulsarEvents {
@@ -25,6 +25,8 @@ func (b *Backend) remains(store string, t topics) string {
 		return named(others)
 	case len(t) == 0:
 		return fmt.Sprintf("namespace %q without topics", b.namespaceName(store))
+	case !logs:
+		return fmt.Sprintf("topic %q without records", layout.PulsarEvents)
 	default:
 		return ""
 	}

@@ -209,27 +209,33 @@ func (s ledgerStats) bounds() (begin, end position, ok bool) {
 	return begin, end, false
 }
 
-// genesisOf returns where the genesis record of a partition is; nil if its first record is another, or there is none.
-func (b *Backend) genesisOf(ctx context.Context, kind, store string, partition int, s ledgerStats) (*position, error) {
+// genesisOf returns where the genesis record of a partition is; nil if its first record is another, or there is none. In a
+// streaming store it may be gone, and a record that the brokers cannot tell of is another.
+func (b *Backend) genesisOf(ctx context.Context, kind, store string, of layout.Kind, partition int, s ledgerStats) (*position, error) {
 	begin, _, ok := s.bounds()
 	if !ok {
 		return nil, nil //nolint:nilnil // None is a value here.
 	}
 	head, err := b.entry(ctx, kind, store, layout.PulsarPartition(layout.PulsarEvents, partition), begin)
-	if err != nil || !head.genesis {
+	switch {
+	case err != nil:
 		return nil, err
+	case head.untold && of != layout.Streaming:
+		return nil, dataError{fmt.Errorf("the brokers do not tell whether record %s of partition %d is the genesis record: look for what is wrong with it in their logs", begin, partition)}
+	case !head.genesis:
+		return nil, nil //nolint:nilnil // None is a value here.
 	}
 	return &begin, nil
 }
 
 // observeLog describes one partition. exists is false if it has nothing at all: not even the genesis record.
-func (b *Backend) observeLog(ctx context.Context, kind, store string, partition int, s ledgerStats) (l plan.Log, exists bool, err error) {
+func (b *Backend) observeLog(ctx context.Context, kind, store string, of layout.Kind, partition int, s ledgerStats) (l plan.Log, exists bool, err error) {
 	l = plan.Log{Partition: partition, Records: s.Entries}
 	begin, end, ok := s.bounds()
 	if !ok {
 		return l, false, nil
 	}
-	genesis, err := b.genesisOf(ctx, kind, store, partition, s)
+	genesis, err := b.genesisOf(ctx, kind, store, of, partition, s)
 	if err != nil {
 		return l, false, err
 	}
@@ -265,6 +271,7 @@ func (s ledgerStats) next(p position) position {
 type entry struct {
 	genesis   bool
 	published time.Time
+	untold    bool // The brokers failed to tell, as they do if its properties are larger than the headers of an answer may be.
 }
 
 // entryCache remembers records that were looked at.
@@ -300,7 +307,7 @@ func (c *entryCache) put(k entryKey, e entry) {
 // drained is how much of a payload is read, though nobody wants it.
 const drained = 64 << 10
 
-// entry looks at one record, and not at its payload.
+// entry looks at one record, and not at its payload. When a record was published that the brokers cannot tell of, is not known.
 func (b *Backend) entry(ctx context.Context, kind, store, local string, at position) (entry, error) {
 	key := entryKey{topic: b.topic(store, local), at: at}
 	if e, ok := b.entries.get(key); ok {
@@ -310,6 +317,9 @@ func (b *Backend) entry(ctx context.Context, kind, store, local string, at posit
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	resp, err := b.admin.MakeRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s%s/ledger/%d/entry/%d", api, key.topic, at.ledger, at.entry))
+	if hasCode(err, http.StatusInternalServerError) {
+		return entry{untold: true}, nil // Not remembered: it may have been something else.
+	}
 	if err != nil {
 		return entry{}, err
 	}

@@ -156,7 +156,7 @@ func (b *Backend) observeLogs(ctx context.Context, store string, o *plan.Observe
 			continue
 		}
 		o.Expired += stats.expired()
-		l, exists, err := b.observeLog(ctx, kind, store, p, stats.ledgerStats)
+		l, exists, err := b.observeLog(ctx, kind, store, m.settings.Kind, p, stats.ledgerStats)
 		if err != nil {
 			return err
 		}

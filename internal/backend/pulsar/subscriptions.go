@@ -176,7 +176,7 @@ func (b *Backend) observeGroups(ctx context.Context, id backend.SubscriptionID, 
 		if !ok || m.marked() && m.settings.unplaced(p) {
 			continue
 		}
-		g, err := b.observeGroup(ctx, id, p, log)
+		g, err := b.observeGroup(ctx, id, r.marker.settings.Kind, p, log)
 		if err != nil {
 			return err
 		}
@@ -193,7 +193,7 @@ func (s subscriptionSettings) unplaced(partition int) bool {
 	return placing || !s.Positioned && !slices.Contains(s.Kept, partition)
 }
 
-func (b *Backend) observeGroup(ctx context.Context, id backend.SubscriptionID, partition int, log partitionStats) (plan.Group, error) {
+func (b *Backend) observeGroup(ctx context.Context, id backend.SubscriptionID, of layout.Kind, partition int, log partitionStats) (plan.Group, error) {
 	const kind = "ReadSubscriptions"
 	stats := log.Subscriptions[id.Name]
 	g := plan.Group{Partition: partition, Lag: stats.Backlog}
@@ -202,7 +202,7 @@ func (b *Backend) observeGroup(ctx context.Context, id backend.SubscriptionID, p
 		return g, err
 	}
 	at := log.next(read)
-	genesis, err := b.genesisOf(ctx, kind, id.Store, partition, log.ledgerStats)
+	genesis, err := b.genesisOf(ctx, kind, id.Store, of, partition, log.ledgerStats)
 	if err != nil {
 		return g, err
 	}

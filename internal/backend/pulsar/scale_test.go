@@ -79,7 +79,7 @@ func TestRequests(t *testing.T) {
 	}
 	measure(fmt.Sprintf("read %d stores for the first time", count), (3+partitions)*count, read)
 	measure(fmt.Sprintf("read %d stores", count), 3*count, read)
-	measure(fmt.Sprintf("create %d subscriptions", count*each), count*each*(8+partitions), func() { none(f.backend.ApplySubscriptions(t.Context(), subChanges)) })
+	measure(fmt.Sprintf("create %d subscriptions", count*each), count*each*(9+partitions), func() { none(f.backend.ApplySubscriptions(t.Context(), subChanges)) })
 	measure(fmt.Sprintf("read %d stores after every partition has changed", count), (3+each+partitions)*count, read)
 	measure(fmt.Sprintf("read %d stores with their subscriptions' dead letters", count), (3+each)*count, read)
 	readSubs := func(lag int64) {
@@ -101,7 +101,7 @@ func TestRequests(t *testing.T) {
 		subDeletions = append(subDeletions, backend.SubscriptionDeletion{ID: id, Owner: subChanges[i].Desired.Owner})
 	}
 	measure(fmt.Sprintf("fence %d stores that nobody writes", count), count*4, func() { none(f.backend.FenceStores(t.Context(), names)) })
-	measure(fmt.Sprintf("delete %d subscriptions", count*each), count*each*16, func() { none(f.backend.DeleteSubscriptions(t.Context(), subDeletions)) })
+	measure(fmt.Sprintf("delete %d subscriptions", count*each), count*each*(14+partitions), func() { none(f.backend.DeleteSubscriptions(t.Context(), subDeletions)) })
 	var deletions []backend.StoreDeletion
 	for i, n := range names {
 		deletions = append(deletions, backend.StoreDeletion{Name: n, Owner: changes[i].Desired.Owner})

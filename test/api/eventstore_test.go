@@ -45,6 +45,7 @@ func TestEventStoreRules(t *testing.T) {
 		"KafkaTiering":                {"Two places for one setting would fight.", `{kafka: {config: {remote.storage.enable: "true"}}}`, "belong to spec.forProvider.tiering"},
 		"KafkaCompaction":             {"Compaction would delete events.", `{kafka: {config: {cleanup.policy: compact}}}`, "are fixed"},
 		"KafkaUncleanElection":        {"An unclean election would lose events.", `{kafka: {config: {unclean.leader.election.enable: "true"}}}`, "are fixed"},
+		"KafkaTieredDeletion":         {"Without tiering, events that were moved would be deleted.", `{kafka: {config: {remote.log.delete.on.disable: "true"}}}`, "are fixed"},
 		"KafkaKey":                    {"Kafka's keys are lower case.", `{kafka: {config: {Segment: "1"}}}`, "such as segment.ms"},
 		"KafkaManagedAndUnmanaged":    {"A key is ours or not ours.", `{kafka: {config: {segment.ms: "1"}, unmanaged: [segment.ms]}}`, "remove it from one of them"},
 		"KafkaUnmanagedTwice":         {"A set has each key once.", `{kafka: {unmanaged: [segment.ms, segment.ms]}}`, "Duplicate value"},

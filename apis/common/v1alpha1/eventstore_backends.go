@@ -12,7 +12,7 @@ type EventStoreKafka struct {
 	// +kubebuilder:validation:XValidation:rule="!('max.message.bytes' in self)",message="max.message.bytes belongs to spec.forProvider.maxEventBytes"
 	// +kubebuilder:validation:XValidation:rule="!('min.insync.replicas' in self)",message="min.insync.replicas belongs to spec.forProvider.durability.minInSync"
 	// +kubebuilder:validation:XValidation:rule="!('remote.storage.enable' in self) && !('local.retention.ms' in self) && !('local.retention.bytes' in self)",message="remote.storage.enable, local.retention.ms and local.retention.bytes belong to spec.forProvider.tiering"
-	// +kubebuilder:validation:XValidation:rule="!('cleanup.policy' in self) && !('message.timestamp.type' in self) && !('unclean.leader.election.enable' in self)",message="cleanup.policy, message.timestamp.type and unclean.leader.election.enable are fixed, because other values lose or reorder events: remove them"
+	// +kubebuilder:validation:XValidation:rule="!('cleanup.policy' in self) && !('message.timestamp.type' in self) && !('unclean.leader.election.enable' in self) && !('remote.log.delete.on.disable' in self)",message="cleanup.policy, message.timestamp.type, unclean.leader.election.enable and remote.log.delete.on.disable are fixed, because other values lose or reorder events: remove them"
 	Config map[string]KafkaConfigValue `json:"config,omitempty"`
 
 	// Unmanaged lists configuration keys that somebody else sets, and that the provider neither sets nor resets.

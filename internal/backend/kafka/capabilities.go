@@ -23,7 +23,7 @@ func Capabilities() plan.Capabilities {
 			plan.FieldMaxEventBytes:     yes("By the topic, whose max.message.bytes is 2 KiB more. The limit is the brokers' socket.request.max.bytes."),
 			plan.FieldReplicas:          yes("Fixed at creation."),
 			plan.FieldMinInSync:         yes(""),
-			plan.FieldTieringDuration:   yes("The brokers need remote storage. Kafka does not switch it off for a topic that has moved events, unless remote.log.delete.on.disable is set."),
+			plan.FieldTieringDuration:   yes("The brokers need remote storage. Kafka does not switch it off for a topic that has moved events: that would delete them."),
 			plan.FieldTieringBytes:      yes("As tiering.afterDuration; an equal share for each partition."),
 			plan.FieldMessageTTL:        no("a subscription on Kafka reads everything that is kept: set retention.duration, or choose the backend pulsar"),
 			plan.FieldQuotaBytes:        no("Kafka has no quota that holds producers back: set retention.bytes, which makes a streaming store, or choose the backend pulsar"),

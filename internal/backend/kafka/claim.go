@@ -84,6 +84,7 @@ func nextStore(m *storeMarker, c backend.StoreChange) (*storeMarker, error) {
 			next.Grant = granted(d.Principal, layout.StorePrincipal(d.Name), c.Password)
 		}
 	}
+	next.SnapshotsTopic = next.SnapshotsTopic || makesSnapshots(c)
 	// A retention that becomes finite makes the store a streaming one, for good: events may be gone from then on.
 	if next.Retention > 0 || next.RetainedBytes > 0 {
 		next.Kind = layout.Streaming

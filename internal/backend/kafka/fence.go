@@ -209,6 +209,8 @@ func (b *Backend) bar(ctx context.Context, changes []backend.StoreChange, errs [
 
 // awaitEntries waits until the home shows that entries are there, or gone.
 func (b *Backend) awaitEntries(ctx context.Context, entries []aclChange, there bool, errs []error) {
+	ctx, done := briefly(ctx)
+	defer done()
 	entries = slices.Clone(entries)
 	for turn := 0; ; turn++ {
 		entries = slices.DeleteFunc(entries, func(e aclChange) bool { return errs[e.at] != nil })

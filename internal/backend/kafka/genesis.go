@@ -19,7 +19,8 @@ import (
 type genesis struct {
 	at         int
 	partitions int
-	fresh      bool // The topic was created a moment ago by us: nothing is in it.
+	fresh      bool  // The topic was created a moment ago by us: nothing is in it.
+	why        error // Why it could not be written when that was tried last.
 }
 
 func (g genesis) message() message {
@@ -32,40 +33,74 @@ func (g genesis) message() message {
 
 // begin writes the genesis of every place that has no record, and waits for leaders where there are none yet: Kafka answers
 // that a topic was created long before anybody can write to it. A partition that has its genesis has a leader that works.
+// Places that do not get there fail, while the others go on.
 func (b *Backend) begin(ctx context.Context, wanted map[place]genesis, errs []error) {
-	grown := false
-	var topics map[string]topicView
-	for turn := 0; ; turn++ {
-		maps.DeleteFunc(wanted, func(_ place, g genesis) bool { return errs[g.at] != nil })
-		if len(wanted) == 0 {
-			return
+	all := &beginning{wanted: wanted, errs: errs}
+	v := newVigil(ctx, len(wanted))
+	for turn := 0; all.left() > 0; turn++ {
+		now, done := v.turn(ctx)
+		err := b.beginSome(now, turn, all)
+		done()
+		if moved := v.saw(all.left()); err == nil || moved && ctx.Err() == nil {
+			continue
 		}
-		places := slices.SortedFunc(maps.Keys(wanted), comparePlaces)
-		var err error
-		if len(leaders(topics, places)) < len(places) || turn%5 == 0 { // Leaders that were known are not up at once, and seldom move.
-			names, _ := topicsOf(places)
-			topics, err = b.cluster.metadata(ctx, names)
-		}
-		if err == nil && !grown {
-			grown, err = true, b.growTopics(ctx, tooSmall(topics, wanted))
-		}
-		if err == nil {
-			led := leaders(topics, places)
-			b.findBegun(ctx, led, wanted)
-			maps.DeleteFunc(led, func(p place, _ int32) bool { _, ok := wanted[p]; return !ok })
-			b.writeGenesis(ctx, led, wanted, errs)
-			if len(wanted) == 0 {
-				return
+		for p, g := range wanted {
+			why := b.explain(first(g.why, err))
+			if g.why == nil && errors.Is(err, errStuck) {
+				why = errNoLeader
 			}
-			err = pause(ctx, turn)
+			errs[g.at] = first(errs[g.at], fmt.Errorf("cannot write the first record of partition %d of topic %q: %w", p.partition, p.topic, why))
 		}
+		return
+	}
+}
+
+// errNoLeader says why nothing can be written yet.
+var errNoLeader = dataError{errors.New("it has no leader yet, and is looked at again")}
+
+// A beginning is what is left to begin.
+type beginning struct {
+	wanted map[place]genesis
+	errs   []error
+	topics map[string]topicView
+	grown  bool // Topics that were too small have what they lacked.
+}
+
+// left drops what has failed, and returns how much is left.
+func (a *beginning) left() int {
+	maps.DeleteFunc(a.wanted, func(_ place, g genesis) bool { return a.errs[g.at] != nil })
+	return len(a.wanted)
+}
+
+// beginSome writes the genesis of those places that have a leader, and pauses if there are others.
+func (b *Backend) beginSome(ctx context.Context, turn int, all *beginning) error {
+	places := slices.SortedFunc(maps.Keys(all.wanted), comparePlaces)
+	if len(leaders(all.topics, places)) < len(places) || turn%5 == 0 { // Leaders that were known are not up at once, and seldom move.
+		names, _ := topicsOf(places)
+		topics, err := b.cluster.metadata(ctx, names)
 		if err != nil {
-			for p, g := range wanted {
-				errs[g.at] = first(errs[g.at], fmt.Errorf("cannot write the first record of partition %d of topic %q, which has no leader yet: %w", p.partition, p.topic, b.explain(err)))
+			return err
+		}
+		all.topics = topics
+	}
+	if !all.grown {
+		all.grown = true
+		for topic, err := range b.growTopics(ctx, tooSmall(all.topics, all.wanted)) {
+			for p, g := range all.wanted {
+				if p.topic == topic {
+					all.errs[g.at] = first(all.errs[g.at], fmt.Errorf("cannot add partitions to topic %q: %w", topic, b.explain(err)))
+				}
 			}
-			return
 		}
 	}
+	led := leaders(all.topics, places)
+	b.findBegun(ctx, led, all.wanted)
+	maps.DeleteFunc(led, func(p place, _ int32) bool { _, ok := all.wanted[p]; return !ok })
+	b.writeGenesis(ctx, led, all.wanted, all.errs)
+	if all.left() == 0 {
+		return nil
+	}
+	return pause(ctx, turn)
 }
 
 // tooSmall returns the topics that have fewer partitions than they should, and how many that is.
@@ -91,6 +126,9 @@ func (b *Backend) findBegun(ctx context.Context, led map[place]int32, wanted map
 		switch {
 		case end.err != nil:
 			delete(led, p) // It is not known whether there is one.
+			g := wanted[p]
+			g.why = end.err
+			wanted[p] = g
 		case end.offset > 0:
 			delete(wanted, p)
 		}
@@ -115,8 +153,10 @@ func (b *Backend) writeGenesis(ctx context.Context, led map[place]int32, wanted 
 			case e == nil:
 				delete(wanted, p)
 			case movedLeader(e), errors.Is(e, kerr.NotEnoughReplicas):
+				g.why = e
+				wanted[p] = g
 			case err != nil, errors.Is(e, kerr.RequestTimedOut), errors.Is(e, kerr.NotEnoughReplicasAfterAppend):
-				g.fresh = false // It may be there.
+				g.fresh, g.why = false, e // It may be there.
 				wanted[p] = g
 			default:
 				errs[g.at] = first(errs[g.at], fmt.Errorf("cannot write the first record of partition %d of topic %q: %w", p.partition, p.topic, b.explain(e)))

@@ -165,22 +165,26 @@ func must[T kmsg.Response](t testing.TB, resp T, err error) T {
 
 func (f *fixture) admin() kmsg.Requestor { return f.backend.cluster.client }
 
-// produce appends messages to a place, one after the other.
+// produce appends messages to a place, one after the other, as soon as it has a leader.
 func (f *fixture) produce(t testing.TB, p place, messages ...message) {
 	t.Helper()
 	for _, m := range messages {
-		topics, err := f.backend.cluster.metadata(t.Context(), []string{p.topic})
-		if err != nil {
-			t.Fatal(err)
-		}
-		leader, ok := leaders(topics, []place{p})[p]
-		if !ok {
-			t.Fatalf("%v has no leader: %+v", p, topics)
-		}
-		results, err := produce(t.Context(), f.backend.cluster.at(leader), []batch{{p, []message{m}}})
-		if err := first(err, results[p].err); err != nil {
-			t.Fatal(err)
-		}
+		eventually(t, "the leader of "+p.topic, func() bool {
+			topics, err := f.backend.cluster.metadata(t.Context(), []string{p.topic})
+			if err != nil {
+				t.Fatal(err)
+			}
+			leader, ok := leaders(topics, []place{p})[p]
+			if !ok {
+				return false
+			}
+			results, err := produce(t.Context(), f.backend.cluster.at(leader), []batch{{p, []message{m}}})
+			err = first(err, results[p].err)
+			if err != nil && !movedLeader(err) {
+				t.Fatal(err)
+			}
+			return err == nil
+		})
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"sync"
@@ -28,6 +29,7 @@ type configValue struct {
 type look struct {
 	topics  map[string]topicView
 	configs map[string]config // Of topics that exist.
+	denied  map[string]error  // Why nothing is known of a topic's configuration.
 	access  *access
 	wanted  map[string]struct{} // Topics and users that were looked at, whether or not they exist.
 }
@@ -99,20 +101,28 @@ func (b *Backend) look(ctx context.Context, topics []string, of interest) (*look
 	var wg sync.WaitGroup
 	var errs [3]error
 	wg.Go(func() { l.topics, errs[0] = b.cluster.metadata(ctx, topics) })
-	wg.Go(func() { l.configs, errs[1] = b.configs(ctx, topics) })
+	wg.Go(func() { l.configs, l.denied, errs[1] = b.configs(ctx, topics) })
 	wg.Go(func() { l.access, errs[2] = b.access(ctx, of) })
 	wg.Wait()
 	return l, first(errs[:]...)
 }
 
-// configs returns the configurations of those topics that exist. What the broker itself is configured with is asked for
-// along the way.
-func (b *Backend) configs(ctx context.Context, topics []string) (map[string]config, error) {
+// denies says why nothing is known of a topic, or returns nil. Kafka tells nobody without a right to it whether it exists.
+func (l *look) denies(topic string) error {
+	if err := first(l.topics[topic].err, l.denied[topic]); err != nil {
+		return fmt.Errorf("topic %q: %w", topic, err)
+	}
+	return nil
+}
+
+// configs returns the configurations of those topics that exist, and of the others that may, why nothing is known. What the
+// broker itself is configured with is asked for along the way.
+func (b *Backend) configs(ctx context.Context, topics []string) (configs map[string]config, denied map[string]error, err error) {
 	home, err := b.cluster.homeID(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	configs := make(map[string]config, len(topics))
+	configs, denied = make(map[string]config, len(topics)), map[string]error{}
 	for some := range slices.Chunk(topics, topicsPerRequest) {
 		req := kmsg.NewPtrDescribeConfigsRequest()
 		for _, t := range some {
@@ -125,16 +135,14 @@ func (b *Backend) configs(ctx context.Context, topics []string) (map[string]conf
 		req.Resources = append(req.Resources, r)
 		resp, err := req.RequestWith(ctx, b.cluster.anywhere())
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		if err := b.readConfigs(resp, configs); err != nil {
-			return nil, err
-		}
+		b.readConfigs(resp, configs, denied)
 	}
-	return configs, nil
+	return configs, denied, nil
 }
 
-func (b *Backend) readConfigs(resp *kmsg.DescribeConfigsResponse, into map[string]config) error {
+func (b *Backend) readConfigs(resp *kmsg.DescribeConfigsResponse, into map[string]config, denied map[string]error) {
 	for _, r := range resp.Resources {
 		err := answer(r.ErrorCode, r.ErrorMessage)
 		if r.ResourceType == kmsg.ConfigResourceTypeBroker {
@@ -147,7 +155,8 @@ func (b *Backend) readConfigs(resp *kmsg.DescribeConfigsResponse, into map[strin
 		case errors.Is(err, kerr.UnknownTopicOrPartition), errors.Is(err, kerr.InvalidTopicException):
 			continue
 		case err != nil:
-			return err
+			denied[r.ResourceName] = err
+			continue
 		}
 		c := make(config, len(r.Configs))
 		for _, v := range r.Configs {
@@ -157,5 +166,4 @@ func (b *Backend) readConfigs(resp *kmsg.DescribeConfigsResponse, into map[strin
 		}
 		into[r.ResourceName] = c
 	}
-	return nil
 }

@@ -63,6 +63,10 @@ type storeMarker struct {
 	RetainedBytes int64       `json:"retainedBytes,omitempty"`
 	MaxEventBytes int64       `json:"maxEventBytes,omitempty"`
 	Snapshots     bool        `json:"snapshots,omitempty"`
+
+	// SnapshotsTopic says that the topic of snapshots is the store's: the provider has made it, or was about to, or has
+	// adopted it with the store. One of that name that is not is never touched.
+	SnapshotsTopic bool `json:"snapshotsTopic,omitempty"`
 }
 
 // A subscriptionMarker says whose a subscription is, and what was done to its positions.

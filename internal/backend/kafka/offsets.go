@@ -77,8 +77,10 @@ func (c *cluster) eachLeader(leaders map[place]int32, f func(leader int32, place
 	wg.Wait()
 }
 
-// ends returns the first and the next offset of places. Where a leader has moved, it looks again, for a moment.
+// ends returns the first and the next offset of places. Where a leader has moved, it looks again, for a moment; topics stay
+// as they are, because others may read them at the same time.
 func (c *cluster) ends(ctx context.Context, topics map[string]topicView, places []place) (first, next map[place]offsetAt) {
+	topics = maps.Clone(topics)
 	first, next = map[place]offsetAt{}, map[place]offsetAt{}
 	for turn := 0; turn < 6 && len(places) > 0; turn++ {
 		if turn > 0 {

@@ -28,6 +28,8 @@ type wish struct {
 
 // resolve returns the offsets that wishes mean. A position of which the records are gone already means the first that is
 // left, and one after the end means the end: from anywhere else Kafka's consumers would jump to wherever they are told to.
+// A position that is restored, and after the end, is one of another log, which had the same name: of this one nothing was
+// read, so it means the first.
 func (b *Backend) resolve(ctx context.Context, wishes []wish, errs []error) map[place]map[int]int64 {
 	places, topics := make([]place, 0, len(wishes)), []string{}
 	times := map[place]map[int]int64{}
@@ -81,7 +83,11 @@ func (w wish) offset(begin, end int64, times map[int]int64) (int64, error) {
 	}
 	switch p := int(w.partition); {
 	case w.restore != "":
-		return at(w.restore)
+		n, err := parseOffset(w.restore)
+		if n > end {
+			return begin, err
+		}
+		return max(n, begin), err
 	case w.start.Latest:
 		return end, nil
 	case !w.start.Time.IsZero():

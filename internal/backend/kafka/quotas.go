@@ -50,6 +50,8 @@ func (b *Backend) setQuotas(ctx context.Context, changes []quotaChange, errs []e
 
 // awaitQuotas waits until the home shows what was set.
 func (b *Backend) awaitQuotas(ctx context.Context, changes []quotaChange, errs []error) {
+	ctx, done := briefly(ctx)
+	defer done()
 	for turn := 0; ; turn++ {
 		changes = slices.DeleteFunc(changes, func(c quotaChange) bool { return errs[c.at] != nil })
 		if len(changes) == 0 {

@@ -84,7 +84,7 @@ func TestElectionsOfTheService(t *testing.T) {
 	s, sc := f.subscription(d.Name, "reader")
 	f.applySubscription(t, s, sc)
 	topics := []string{f.backend.config.RegistryTopic, layout.KafkaEvents(d.Name), layout.KafkaSnapshots(d.Name), layout.KafkaDeadLetters(d.Name, "reader")}
-	configs, err := f.backend.configs(t.Context(), topics)
+	configs, _, err := f.backend.configs(t.Context(), topics)
 	if err != nil {
 		t.Fatal(err)
 	}

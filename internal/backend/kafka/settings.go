@@ -23,6 +23,7 @@ const (
 	keyRemote         = "remote.storage.enable"
 	keyLocalRetention = "local.retention.ms"
 	keyLocalBytes     = "local.retention.bytes"
+	keyRemoteDelete   = "remote.log.delete.on.disable" // Without tiering what was moved is deleted, too.
 )
 
 // safeElection is the value of keyUnclean under which a replica that lacks events never becomes the leader.
@@ -48,7 +49,7 @@ const deadLetterBytes = 100 << 20
 func (b *Backend) StoreSettings(d plan.DesiredStore) (plan.Settings, []plan.Refusal) {
 	s := plan.Settings{}
 	for k, v := range d.Native {
-		s[k] = v
+		s[k] = canonical(v)
 	}
 	refusals := refuseOwned(d)
 	for k, v := range eventsSettings(d) {
@@ -77,7 +78,7 @@ func (b *Backend) StoreSettings(d plan.DesiredStore) (plan.Settings, []plan.Refu
 func eventsSettings(d plan.DesiredStore) plan.Settings {
 	s := plan.Settings{
 		keyCleanup: "delete", keyTimestamp: "LogAppendTime", keyUnclean: safeElection, keyMinInSync: "",
-		keyRemote: "", keyLocalRetention: "", keyLocalBytes: "",
+		keyRemote: "", keyLocalRetention: "", keyLocalBytes: "", keyRemoteDelete: "",
 	}
 	if d.MinInSync > 0 {
 		s[keyMinInSync] = strconv.Itoa(d.MinInSync)
@@ -107,7 +108,7 @@ func owned() map[string]string {
 	return map[string]string{
 		keyRetention: "retention", keyRetainedBytes: "retention", keyMaxMessage: "maxEventBytes", keyMinInSync: "durability.minInSync",
 		keyRemote: "tiering", keyLocalRetention: "tiering", keyLocalBytes: "tiering",
-		keyCleanup: "", keyTimestamp: "", keyUnclean: "",
+		keyCleanup: "", keyTimestamp: "", keyUnclean: "", keyRemoteDelete: "",
 	}
 }
 
@@ -270,7 +271,7 @@ func (c config) number(key string) int64 {
 func (c config) settings(prefix string, into plan.Settings, except ...string) {
 	for k, v := range c {
 		if (v.own || k == keyUnclean && v.value == safeElection) && !slices.Contains(except, k) {
-			into[prefix+k] = v.value
+			into[prefix+k] = canonical(v.value)
 		}
 	}
 }

@@ -66,6 +66,7 @@ func TestStoreSettingsRefuse(t *testing.T) {
 		"Nothing":        {reason: "A plain store asks for nothing special."},
 		"Owned":          {reason: "Another field sets it.", d: plan.DesiredStore{Native: map[string]string{"retention.ms": "1", "segment.ms": "5"}}, want: []plan.Field{plan.FieldKafkaConfig}},
 		"Fixed":          {reason: "Events would be lost or reordered.", d: plan.DesiredStore{Native: map[string]string{"cleanup.policy": "compact", "unclean.leader.election.enable": "true"}}, want: []plan.Field{plan.FieldKafkaConfig, plan.FieldKafkaConfig}},
+		"FixedTiering":   {reason: "What was moved would be deleted as soon as tiering is taken away.", d: plan.DesiredStore{Native: map[string]string{"remote.log.delete.on.disable": "true"}}, want: []plan.Field{plan.FieldKafkaConfig}},
 		"UnmanagedOwned": {reason: "What a field sets is managed.", d: plan.DesiredStore{Unmanaged: []string{"max.message.bytes", "segment.ms"}}, want: []plan.Field{plan.FieldKafkaUnmanaged}},
 		"UnmanagedVote":  {reason: "A service may decide on elections itself.", d: plan.DesiredStore{Unmanaged: []string{"unclean.leader.election.enable"}}},
 		"MinInSync":      {reason: "There can be no more confirmations than copies.", d: plan.DesiredStore{StoreSettings: plan.StoreSettings{Replicas: 1}, MinInSync: 2}, want: []plan.Field{plan.FieldMinInSync}},
@@ -110,23 +111,10 @@ func TestSettingsReachTheBroker(t *testing.T) {
 		"remote.storage.enable": "true", "local.retention.ms": "3600000", "local.retention.bytes": "1048576",
 		"segment.ms": "600000", "compression.type": "zstd", "index.interval.bytes": "8192",
 	}
-	own := func(topic string) map[string]string {
-		configs, err := f.backend.configs(t.Context(), []string{topic})
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := map[string]string{}
-		for k, v := range configs[topic] {
-			if v.own {
-				got[k] = v.value
-			}
-		}
-		return got
-	}
-	if diff := cmp.Diff(want, own(layout.KafkaEvents(d.Name))); diff != "" {
+	if diff := cmp.Diff(want, f.own(t, layout.KafkaEvents(d.Name))); diff != "" {
 		t.Errorf("events: -want, +got:\n%s", diff)
 	}
-	if diff := cmp.Diff(map[string]string{"cleanup.policy": "compact", "min.insync.replicas": "1", "unclean.leader.election.enable": "false"}, own(layout.KafkaSnapshots(d.Name))); diff != "" {
+	if diff := cmp.Diff(map[string]string{"cleanup.policy": "compact", "min.insync.replicas": "1", "unclean.leader.election.enable": "false"}, f.own(t, layout.KafkaSnapshots(d.Name))); diff != "" {
 		t.Errorf("snapshots: -want, +got:\n%s", diff)
 	}
 	if o.Settings["quota/producer_byte_rate"] != "1048576" || o.Kind != layout.Streaming || o.MaxEventBytesLimit < 50<<20 {
@@ -146,9 +134,25 @@ func TestSettingsReachTheBroker(t *testing.T) {
 	}
 	want["segment.ms"], want["retention.ms"], want["retention.bytes"] = "700000", "1440000000", "-1"
 	want["flush.ms"], want["preallocate"] = "1000", "true"
-	if diff := cmp.Diff(want, own(layout.KafkaEvents(d.Name))); diff != "" {
+	if diff := cmp.Diff(want, f.own(t, layout.KafkaEvents(d.Name))); diff != "" {
 		t.Errorf("events after a change: -want, +got:\n%s", diff)
 	}
+}
+
+// own returns what is set on a topic itself.
+func (f *fixture) own(t *testing.T, topic string) map[string]string {
+	t.Helper()
+	configs, denied, err := f.backend.configs(t.Context(), []string{topic})
+	if err := first(err, denied[topic]); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for k, v := range configs[topic] {
+		if v.own {
+			got[k] = v.value
+		}
+	}
+	return got
 }
 
 // TestRefusedByTheBroker asks for what only the broker knows to be wrong: its own words are passed on, and nobody else is hurt.
@@ -181,8 +185,8 @@ func TestGrown(t *testing.T) {
 	d, c := f.store("grown.orders")
 	f.applyStore(t, d, c)
 	f.append(t, d.Name, 1, 2)
-	if err := f.backend.growTopics(t.Context(), map[string]int{layout.KafkaEvents(d.Name): 5}); err != nil {
-		t.Fatal(err)
+	if failed := f.backend.growTopics(t.Context(), map[string]int{layout.KafkaEvents(d.Name): 5}); len(failed) > 0 {
+		t.Fatal(failed)
 	}
 	eventually(t, "the partitions", func() bool { return f.readStore(t, d.Name).Grown == 2 })
 	f.produce(t, place{layout.KafkaEvents(d.Name), 4}, event(1))
@@ -190,7 +194,7 @@ func TestGrown(t *testing.T) {
 	if len(p.Changes) > 0 || len(p.Refusals) != 1 || p.Refusals[0].Reason != plan.ReasonPartitionsGrown || p.Blocked() {
 		t.Errorf("plan: %+v", p)
 	}
-	if o := change.Observed; len(o.Logs) != 3 || o.Partitions != 3 || o.Records() != 2 {
+	if o := change.Observed; len(o.Logs) != 3 || o.Partitions != 3 || o.Records() != 2 || o.GrownRecords != 1 {
 		t.Errorf("observed: %+v", o)
 	}
 	s, sc := f.subscription(d.Name, "reader")

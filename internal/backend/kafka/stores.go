@@ -167,8 +167,8 @@ func (b *Backend) observeStore(name string, r storeReading) (plan.ObservedStore,
 	o.MaxEventBytesLimit, _ = b.limits.get()
 	events := layout.KafkaEvents(name)
 	t, exists := r.topics[events]
-	if t.err != nil {
-		return o, fmt.Errorf("topic %q: %w", events, t.err)
+	if err := r.denies(events); err != nil {
+		return o, err
 	}
 	var asked storeMarker
 	partitions := len(t.partitions)
@@ -181,8 +181,13 @@ func (b *Backend) observeStore(name string, r storeReading) (plan.ObservedStore,
 		o.Retention = plan.Retention{Duration: time.Duration(m.Retention), Bytes: m.RetainedBytes}
 		o.MaxEventBytes = m.MaxEventBytes
 		o.Grown = max(0, len(t.partitions)-m.Partitions)
+		if err := r.denies(layout.KafkaSnapshots(name)); err != nil && m.SnapshotsTopic {
+			return o, err
+		}
 		s, there := r.topics[layout.KafkaSnapshots(name)]
-		o.Snapshots = m.Snapshots && there && len(s.partitions) >= m.Partitions
+		o.Snapshots = m.Snapshots && m.SnapshotsTopic && there && len(s.partitions) >= m.Partitions
+	} else {
+		o.Partitions, o.Remains = partitions, r.remains(name, k.deadLetters)
 	}
 	if exists {
 		c := r.configs[events]
@@ -195,8 +200,8 @@ func (b *Backend) observeStore(name string, r storeReading) (plan.ObservedStore,
 	o.Settings = r.settings(name)
 	o.Principal = r.access.observe(layout.StorePrincipal(name), asked.Grant, layout.KafkaStoreACL(name), events)
 	r.observeLogs(&o, events, partitions)
-	r.observeDeadLetters(&o, name, k.deadLetters)
-	return o, nil
+	r.observeGrown(&o, events, partitions)
+	return o, r.observeDeadLetters(&o, name, k.deadLetters)
 }
 
 // persistence says how many copies there are.
@@ -238,6 +243,18 @@ func (r storeReading) observeLogs(o *plan.ObservedStore, topic string, partition
 	}
 }
 
+// observeGrown counts what is in partitions that somebody has added: nobody of ours reads it, and it would be deleted all
+// the same.
+func (r storeReading) observeGrown(o *plan.ObservedStore, topic string, partitions int) {
+	for _, p := range placesOf(topic, len(r.topics[topic].partitions))[partitions:] {
+		if why := r.trouble(p, r.first, r.next); why != "" {
+			o.Unavailable = cmp.Or(o.Unavailable, why)
+			continue
+		}
+		o.GrownRecords += r.next[p].offset - r.first[p].offset
+	}
+}
+
 // records counts what is between two offsets, without the genesis.
 func records(start, end int64) int64 { return max(0, end-firstRecord(start)) }
 
@@ -246,9 +263,12 @@ func firstRecord(start int64) int64 { return max(start, 1) }
 
 func offset(n int64) string { return strconv.FormatInt(n, 10) }
 
-func (r storeReading) observeDeadLetters(o *plan.ObservedStore, store string, subscriptions []string) {
+func (r storeReading) observeDeadLetters(o *plan.ObservedStore, store string, subscriptions []string) error {
 	for _, s := range subscriptions {
 		topic := layout.KafkaDeadLetters(store, s)
+		if err := r.denies(topic); err != nil {
+			return err
+		}
 		for _, p := range placesOf(topic, len(r.topics[topic].partitions)) {
 			if why := r.trouble(p, r.first, r.next); why != "" {
 				o.Unavailable = cmp.Or(o.Unavailable, why)
@@ -257,6 +277,7 @@ func (r storeReading) observeDeadLetters(o *plan.ObservedStore, store string, su
 			o.DeadLetters += r.next[p].offset - r.first[p].offset
 		}
 	}
+	return nil
 }
 
 // dateStores adds when the oldest and the newest records were appended, and how much they take. What cannot be told is left

@@ -22,6 +22,7 @@ func (b *Backend) ApplyStores(ctx context.Context, changes []backend.StoreChange
 		errs[i] = layout.ValidateStore(c.Desired.Name)
 	}
 	b.shared.wrote()
+	changes, spared := b.spareSnapshots(ctx, changes, errs)
 	before := b.claimStores(ctx, changes, errs)
 	barred := b.bar(ctx, changes, errs)
 	created, configured := b.applyTopics(ctx, changes, errs)
@@ -37,7 +38,7 @@ func (b *Backend) ApplyStores(ctx context.Context, changes []backend.StoreChange
 	b.awaitEntries(ctx, barred, false, errs)
 	b.shared.wrote()
 	for i, err := range errs {
-		if err != nil {
+		if err = first(err, spared[i]); err != nil {
 			errs[i] = fmt.Errorf("cannot apply store %q: %w", changes[i].Desired.Name, b.explain(err)) //nolint:gosec // There is one for each.
 		}
 	}
@@ -46,6 +47,10 @@ func (b *Backend) ApplyStores(ctx context.Context, changes []backend.StoreChange
 
 // applyTopics creates topics that are missing, and configures those that are there. It returns which of them are new, and
 // what is to be waited for.
+//
+// One that is found to be there when it is created was made by a step that was interrupted, or by somebody else, and may
+// hold something: it gets what the plan changes, and not what a new one gets. The next plan finds what else is to be done,
+// or refused.
 func (b *Backend) applyTopics(ctx context.Context, changes []backend.StoreChange, errs []error) (created map[string]bool, configured []alteration) {
 	var missing []newTopic
 	var seen, altered []alteration
@@ -56,19 +61,20 @@ func (b *Backend) applyTopics(ctx context.Context, changes []backend.StoreChange
 	}
 	created = map[string]bool{}
 	for _, t := range missing {
-		if created[t.name] = true; t.name != layout.KafkaEvents(changes[t.at].Desired.Name) {
-			seen = append(seen, alteration{t.at, t.name, t.config}) // Of events it is seen by their first records.
-		}
+		created[t.name] = true
 	}
 	for _, t := range b.createTopics(ctx, missing, errs) {
 		created[t.name] = false
-		altered = append(altered, alteration{t.at, t.name, t.config}) // It may have been made by a step that was interrupted, or by somebody else.
+	}
+	for _, t := range missing {
+		if created[t.name] && t.name != layout.KafkaEvents(changes[t.at].Desired.Name) {
+			seen = append(seen, alteration{t.at, t.name, t.config}) // Of events it is seen by their first records.
+		}
 	}
 	for i, c := range changes {
 		if errs[i] == nil {
 			altered = append(altered, slices.DeleteFunc(storeAlterations(i, c), func(a alteration) bool {
-				_, new := created[a.topic]
-				return new || len(a.set) == 0
+				return created[a.topic] || len(a.set) == 0
 			})...)
 		}
 	}
@@ -81,18 +87,29 @@ func missingTopics(at int, c backend.StoreChange) (topics []newTopic) {
 	d := c.Desired
 	n := plan.PartitionCount(d, c.Observed)
 	if has(c.Changes, plan.FieldEvents) {
-		config := retentionConfig(d.Retention, n)
+		config := retentionConfig(retentionToKeep(c), n)
 		if d.MaxEventBytes > 0 {
 			config[keyMaxMessage] = maxMessage(d.MaxEventBytes)
 		}
 		maps.Copy(config, settingsOf(d, ""))
 		topics = append(topics, newTopic{at, layout.KafkaEvents(d.Name), n, d.Replicas, config})
 	}
-	creates := !c.Observed.Exists() && has(c.Changes, plan.FieldEvents)
-	if d.Snapshots && (creates || has(c.Changes, plan.FieldSnapshots)) {
+	if makesSnapshots(c) {
 		topics = append(topics, newTopic{at, layout.KafkaSnapshots(d.Name), n, d.Replicas, settingsOf(d, snapshotsPrefix)})
 	}
 	return topics
+}
+
+// retentionToKeep is what a new topic of events keeps: of what is refused, as much as before.
+func retentionToKeep(c backend.StoreChange) plan.Retention {
+	r := c.Observed.Retention
+	if !c.Observed.Exists() || has(c.Changes, plan.FieldRetentionDuration) {
+		r.Duration = c.Desired.Retention.Duration
+	}
+	if !c.Observed.Exists() || has(c.Changes, plan.FieldRetentionBytes) {
+		r.Bytes = c.Desired.Retention.Bytes
+	}
+	return r
 }
 
 // settingsOf returns the desired settings with a prefix, by their keys, that are not somebody else's.

@@ -25,7 +25,10 @@ func (b *Backend) DeleteStores(ctx context.Context, deletions []backend.StoreDel
 			continue
 		}
 		n := deletions[i].Name
-		topics = append(topics, deadTopic{i, layout.KafkaEvents(n)}, deadTopic{i, layout.KafkaSnapshots(n)})
+		topics = append(topics, deadTopic{i, layout.KafkaEvents(n)})
+		if d.snapshots {
+			topics = append(topics, deadTopic{i, layout.KafkaSnapshots(n)})
+		}
 		for _, s := range d.deadLetters {
 			topics = append(topics, deadTopic{i, layout.KafkaDeadLetters(n, s)})
 		}
@@ -53,6 +56,8 @@ type doomed struct {
 	topic       string   // That may be fenced.
 	store       string   // That the dead letters belong to.
 	deadLetters []string // Subscriptions that have some.
+	noted       bool     // The subscription has some.
+	snapshots   bool     // The topic of snapshots is the store's.
 	quota       bool     // The user may have one.
 }
 
@@ -75,7 +80,7 @@ func (b *Backend) doomStores(ctx context.Context, deletions []backend.StoreDelet
 		}
 		next := *m
 		next.Deletion = deleting
-		all[i].marked, all[i].grant = true, m.Grant
+		all[i].marked, all[i].grant, all[i].snapshots = true, m.Grant, m.SnapshotsTopic
 		return []write{{all[i].key, encode(&next)}}, nil
 	})
 }

@@ -20,7 +20,7 @@ func (b *Backend) ReadSubscriptions(ctx context.Context, ids []backend.Subscript
 	r, err := b.readSubscriptions(ctx, ids)
 	for i, id := range ids {
 		if err == nil {
-			results[i].Value, results[i].Err = r.observe(id)
+			results[i].Value, results[i].Err = b.observe(id, r)
 		}
 		if e := first(err, results[i].Err); e != nil {
 			results[i] = backend.Result[plan.ObservedSubscription]{Err: fmt.Errorf("cannot read subscription %q: %w", id, b.explain(e))}
@@ -150,7 +150,7 @@ func (r subscriptionReading) places() (places []place) {
 }
 
 // observe tells what was read of one subscription.
-func (r subscriptionReading) observe(id backend.SubscriptionID) (plan.ObservedSubscription, error) {
+func (b *Backend) observe(id backend.SubscriptionID, r subscriptionReading) (plan.ObservedSubscription, error) {
 	k := r.known[id]
 	o := plan.ObservedSubscription{StoreGone: true}
 	if err := layout.ValidateStore(id.Store); err != nil {
@@ -163,8 +163,12 @@ func (r subscriptionReading) observe(id backend.SubscriptionID) (plan.ObservedSu
 		return o, k.err
 	}
 	events := layout.KafkaEvents(id.Store)
-	if err := r.topics[events].err; err != nil {
-		return o, fmt.Errorf("topic %q: %w", events, err)
+	dead, name := layout.KafkaDeadLetters(id.Store, id.Name), layout.KafkaGroup(id.Store, id.Name)
+	if err := first(r.denies(events), r.denies(dead)); err != nil {
+		return o, err
+	}
+	if g := r.groups[name]; g != nil && g.err != nil && refusesUser(g.err) {
+		return o, fmt.Errorf("group %q: %w", name, g.err)
 	}
 	o.Partitions = k.partitions()
 	if k.store != nil {
@@ -183,8 +187,8 @@ func (r subscriptionReading) observe(id backend.SubscriptionID) (plan.ObservedSu
 		o.DeadLetterRetention = time.Duration(m.DeadLetterRetention)
 	}
 	o.Principal = r.access.observe(layout.SubscriptionPrincipal(id.Store, id.Name), asked.Grant, layout.KafkaSubscriptionACL(id.Store, id.Name), "")
-	r.observeDead(&o, layout.KafkaDeadLetters(id.Store, id.Name))
-	r.observeGroup(&o, events, layout.KafkaGroup(id.Store, id.Name))
+	r.observeDead(&o, dead)
+	b.observeGroup(&o, events, name, r)
 	return o, nil
 }
 
@@ -217,13 +221,13 @@ func (r subscriptionReading) observeDead(o *plan.ObservedSubscription, topic str
 	}
 }
 
-func (r subscriptionReading) observeGroup(o *plan.ObservedSubscription, topic, name string) {
+func (b *Backend) observeGroup(o *plan.ObservedSubscription, topic, name string, r subscriptionReading) {
 	g := r.groups[name]
 	if g == nil {
 		return
 	}
 	if g.err != nil {
-		o.Unavailable = cmp.Or(o.Unavailable, fmt.Sprintf("the broker that keeps the positions of group %q does not answer", name))
+		o.Unavailable = cmp.Or(o.Unavailable, fmt.Sprintf("the positions of group %q cannot be read: %v", name, b.explain(g.err)))
 		return
 	}
 	o.Consumers = g.members

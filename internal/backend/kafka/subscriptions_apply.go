@@ -138,17 +138,18 @@ func changesDeadLetters(c backend.SubscriptionChange) bool {
 	return slices.ContainsFunc(c.Changes, func(c plan.Change) bool { return strings.HasPrefix(c.Setting, deadLettersPrefix) })
 }
 
-// applyDeadLetters creates topics of dead letters, and configures those that are there. It returns what is to be waited for.
+// applyDeadLetters creates topics of dead letters, and configures those that are there, in the way of applyTopics. It returns
+// what is to be waited for.
 func (b *Backend) applyDeadLetters(ctx context.Context, changes []backend.SubscriptionChange, errs []error) []alteration {
 	var missing []newTopic
-	var altered, seen []alteration
+	var altered []alteration
 	for i, c := range changes {
 		if errs[i] != nil {
 			continue
 		}
 		topic := layout.KafkaDeadLetters(c.Desired.Store, c.Desired.Name)
 		kept := map[string]string{keyRetention: retentionConfig(plan.Retention{Duration: c.Desired.DeadLetterRetention}, 1)[keyRetention]}
-		switch there := len(c.Observed.Settings) > 0; {
+		switch there := c.Observed.Settings != nil; {
 		case changesDeadLetters(c) && !there:
 			config := map[string]string{keyRetainedBytes: "-1"}
 			maps.Copy(config, kept)
@@ -156,14 +157,8 @@ func (b *Backend) applyDeadLetters(ctx context.Context, changes []backend.Subscr
 				config[strings.TrimPrefix(k, deadLettersPrefix)] = v
 			}
 			missing = append(missing, newTopic{i, topic, 1, 0, config})
-			seen = append(seen, alteration{i, topic, config})
 		case there:
-			set := map[string]string{}
-			for _, change := range c.Changes {
-				if key, ok := strings.CutPrefix(change.Setting, deadLettersPrefix); ok {
-					set[key] = c.Desired.Settings[change.Setting]
-				}
-			}
+			set := deadLettersAlterations(c)
 			if has(c.Changes, plan.FieldDeadLetterRetention) {
 				maps.Copy(set, kept)
 			}
@@ -172,11 +167,28 @@ func (b *Backend) applyDeadLetters(ctx context.Context, changes []backend.Subscr
 			}
 		}
 	}
-	for _, t := range b.createTopics(ctx, missing, errs) {
-		altered = append(altered, alteration{t.at, t.name, t.config})
+	existed := b.createTopics(ctx, missing, errs)
+	for _, t := range existed {
+		altered = append(altered, alteration{t.at, t.name, deadLettersAlterations(changes[t.at])})
 	}
 	b.alterTopics(ctx, altered, errs)
-	return append(seen, altered...)
+	for _, t := range missing {
+		if !slices.ContainsFunc(existed, func(e newTopic) bool { return e.at == t.at }) {
+			altered = append(altered, alteration{t.at, t.name, t.config})
+		}
+	}
+	return altered
+}
+
+// deadLettersAlterations returns what a plan changes of the settings of the topic of dead letters.
+func deadLettersAlterations(c backend.SubscriptionChange) map[string]string {
+	set := map[string]string{}
+	for _, change := range c.Changes {
+		if key, ok := strings.CutPrefix(change.Setting, deadLettersPrefix); ok {
+			set[key] = c.Desired.Settings[change.Setting]
+		}
+	}
+	return set
 }
 
 // setPositions gives a position to partitions that have none. One that is there stays: the reply to an earlier call may have

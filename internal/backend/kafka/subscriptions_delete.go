@@ -20,7 +20,9 @@ func (b *Backend) DeleteSubscriptions(ctx context.Context, deletions []backend.S
 	var groups []deadGroup
 	for i, d := range doomed {
 		if id := deletions[i].ID; errs[i] == nil && d.marked {
-			topics = append(topics, deadTopic{i, layout.KafkaDeadLetters(id.Store, id.Name)})
+			if d.noted {
+				topics = append(topics, deadTopic{i, layout.KafkaDeadLetters(id.Store, id.Name)})
+			}
 			groups = append(groups, deadGroup{i, layout.KafkaGroup(id.Store, id.Name)})
 		}
 	}
@@ -46,6 +48,7 @@ func (b *Backend) doomSubscriptions(ctx context.Context, deletions []backend.Sub
 			valid: true, key: layout.KafkaSubscriptionKey(id.Store, id.Name), managed: layout.SubscriptionPrincipal(id.Store, id.Name),
 			list: layout.KafkaSubscriptionACL(id.Store, id.Name), store: id.Store, deadLetters: []string{id.Name},
 		}
+		_, all[i].noted = f.deadLetters[id.Store][id.Name]
 		m, err := f.subscriptionMarker(id.Store, id.Name)
 		if err != nil || m == nil {
 			return nil, err

@@ -134,6 +134,8 @@ func (b *Backend) alterTopics(ctx context.Context, alterations []alteration, err
 
 // awaitConfigs waits until the home shows what was set.
 func (b *Backend) awaitConfigs(ctx context.Context, alterations []alteration, errs []error) {
+	ctx, done := briefly(ctx)
+	defer done()
 	for turn := 0; ; turn++ {
 		alterations = slices.DeleteFunc(alterations, func(a alteration) bool { return errs[a.at] != nil })
 		if len(alterations) == 0 {
@@ -143,7 +145,10 @@ func (b *Backend) awaitConfigs(ctx context.Context, alterations []alteration, er
 		for _, a := range alterations {
 			names = append(names, a.topic)
 		}
-		configs, err := b.configs(ctx, names)
+		configs, denied, err := b.configs(ctx, names)
+		for _, a := range alterations {
+			errs[a.at] = first(errs[a.at], b.explain(denied[a.topic]))
+		}
 		if err == nil {
 			alterations = slices.DeleteFunc(alterations, func(a alteration) bool { return configs[a.topic].shows(a.set) })
 			err = pause(ctx, turn)
@@ -164,7 +169,7 @@ func (c config) shows(set map[string]string) bool {
 		if k == keyUnclean && v == safeElection && is.value == v {
 			continue
 		}
-		if is.own != (v != "") || v != "" && is.value != v {
+		if is.own != (v != "") || v != "" && canonical(is.value) != canonical(v) {
 			return false
 		}
 	}
@@ -172,7 +177,8 @@ func (c config) shows(set map[string]string) bool {
 }
 
 // growTopics adds partitions to topics that have fewer than they should: somebody has made them anew.
-func (b *Backend) growTopics(ctx context.Context, wanted map[string]int) error {
+// It returns why one could not grow.
+func (b *Backend) growTopics(ctx context.Context, wanted map[string]int) map[string]error {
 	req := kmsg.NewPtrCreatePartitionsRequest()
 	req.TimeoutMillis = int32(adminTimeout / time.Millisecond)
 	for _, name := range slices.Sorted(maps.Keys(wanted)) {
@@ -183,16 +189,20 @@ func (b *Backend) growTopics(ctx context.Context, wanted map[string]int) error {
 	if len(req.Topics) == 0 {
 		return nil
 	}
+	failed := map[string]error{}
 	resp, err := req.RequestWith(ctx, b.cluster.controller())
 	if err != nil {
-		return err
+		for n := range wanted {
+			failed[n] = err
+		}
+		return failed
 	}
 	for _, t := range resp.Topics {
 		if err := answer(t.ErrorCode, t.ErrorMessage); err != nil && !errors.Is(err, kerr.InvalidPartitions) { // It has grown meanwhile.
-			return fmt.Errorf("cannot add partitions to topic %q: %w", t.Topic, err)
+			failed[t.Topic] = err
 		}
 	}
-	return nil
+	return failed
 }
 
 // A deadTopic is one to be deleted.
@@ -240,6 +250,8 @@ func (b *Backend) deleteTopics(ctx context.Context, topics []deadTopic, errs []e
 }
 
 func (b *Backend) awaitGone(ctx context.Context, topics []deadTopic, errs []error) {
+	ctx, done := briefly(ctx)
+	defer done()
 	for turn := 0; ; turn++ {
 		topics = slices.DeleteFunc(topics, func(t deadTopic) bool { return errs[t.at] != nil })
 		if len(topics) == 0 {

@@ -41,7 +41,7 @@ func TestWish(t *testing.T) {
 // more: it skips nothing.
 func TestRestoredInAnotherLog(t *testing.T) {
 	f := start(t)
-	d, c := f.store("anew.orders")
+	d, c := f.store("reborn.orders")
 	f.applyStore(t, d, c)
 	if err := f.backend.DeleteStores(t.Context(), stores(d.Name))[0]; err != nil {
 		t.Fatal(err)

@@ -42,6 +42,23 @@ func (s *suite) testSubscriptionLostPosition(t *testing.T) {
 	equal(t, "lag after the end was restored", 2, s.mustApplySubscriptionWith(t, d, c).Lag())
 }
 
+// testSubscriptionUnowned: a position that nobody has marked is somebody's. It is adopted with a token, and stays.
+func (s *suite) testSubscriptionUnowned(t *testing.T) {
+	if s.LoseSubscriptionMarker == nil {
+		t.Skip("markers cannot get lost")
+	}
+	d, id := s.withStore(t)
+	s.mustApplySubscription(t, d)
+	s.Read(t, id, 1, 1, true)
+	s.LoseSubscriptionMarker(t, id)
+	d.StartFrom = plan.Start{Latest: true}
+	c := s.context("uid-9")
+	_, p := s.changeSubscription(t, d, c)
+	refused(t, p, plan.ReasonUnowned)
+	c.Confirm = p.Refusals[0].Token
+	equal(t, "lag after the adoption", 2, s.mustApplySubscriptionWith(t, d, c).Lag())
+}
+
 func (s *suite) testReplay(t *testing.T) {
 	d, id := s.withStore(t)
 	s.mustApplySubscription(t, d)

@@ -23,6 +23,7 @@ func (s *suite) testSubscriptions(t *testing.T) {
 	t.Run("LongestName", s.testSubscriptionLongestName)
 	t.Run("LostPosition", s.testSubscriptionLostPosition)
 	t.Run("LostMarker", s.testSubscriptionLostMarker)
+	t.Run("Unowned", s.testSubscriptionUnowned)
 	t.Run("Replay", s.testReplay)
 	t.Run("ReplayOfLostPosition", s.testReplayOfLostPosition)
 	t.Run("ReplayWhileBusy", s.testReplayWhileBusy)

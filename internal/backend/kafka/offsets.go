@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -66,6 +67,24 @@ func (c *cluster) listOffsetsAs(ctx context.Context, replica int32, leaders map[
 		}
 	})
 	return found
+}
+
+// silence returns why nobody has answered, if every broker of the cluster was asked for some of the places: it is the
+// cluster that is gone then, and not a part of it.
+func (c *cluster) silence(topics map[string]topicView, places []place, ends map[place]offsetAt) error {
+	var why error
+	asked := map[int32]bool{}
+	for p, leader := range leaders(topics, places) {
+		var answered *kerr.Error
+		if why = ends[p].err; why == nil || errors.As(why, &answered) {
+			return nil
+		}
+		asked[leader] = true
+	}
+	if len(asked) < c.most() {
+		return nil
+	}
+	return why
 }
 
 // eachLeader calls f for all leaders at once, each with its places in order.

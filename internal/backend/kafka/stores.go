@@ -88,6 +88,9 @@ func (b *Backend) readStores(ctx context.Context, names []string) (storeReading,
 		return r, err
 	}
 	r.first, r.next = b.cluster.ends(ctx, r.topics, r.places())
+	if err := b.cluster.silence(r.topics, r.places(), r.next); err != nil {
+		return r, err
+	}
 	if refresh { // What a read of a few saw of rights is only theirs.
 		b.shared.keep(r.look, begun, writes)
 	}

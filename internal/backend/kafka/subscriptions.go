@@ -86,7 +86,7 @@ func (b *Backend) readSubscriptions(ctx context.Context, ids []backend.Subscript
 	}
 	r.groups = b.readGroups(ctx, r.groupsToRead())
 	r.first, r.next = b.cluster.ends(ctx, r.topics, r.places()) // After the positions, which are then never beyond the end.
-	return r, nil
+	return r, b.cluster.silence(r.topics, r.places(), r.next)
 }
 
 // wants returns the topics to look at, and whose rights.
@@ -128,7 +128,7 @@ func (r subscriptionReading) groupsToRead() map[string]group {
 	groups := map[string]group{}
 	for id, k := range r.known {
 		topic := layout.KafkaEvents(id.Store)
-		if _, exists := r.topics[topic]; exists && k.marker != nil && k.marker.Layout <= layout.Version {
+		if _, exists := r.topics[topic]; exists && (k.marker == nil || k.marker.Layout <= layout.Version) {
 			n := layout.KafkaGroup(id.Store, id.Name)
 			groups[n] = group{n, topic, k.partitions()}
 		}

@@ -152,6 +152,7 @@ func TestClusterProviderConfigExternalNames(t *testing.T) {
 
 // TestProviderConfigChanges changes a ProviderConfig that exists.
 func TestProviderConfigChanges(t *testing.T) {
+	const pulsarOf = "pulsar: {serviceURL: 'pulsar://p:6650', adminURL: 'http://p:8080'"
 	cases := map[string]struct {
 		reason        string
 		before, after string
@@ -160,6 +161,10 @@ func TestProviderConfigChanges(t *testing.T) {
 		"OtherBroker":        {"Stores would be looked for elsewhere.", redis, kafka, "create another ProviderConfig"},
 		"OtherAddress":       {"A broker may move.", redis, "redis: {addresses: ['other:6379']}", ""},
 		"OtherRegistryTopic": {"The provider would not know its stores.", kafka, "kafka: {bootstrapServers: ['k:9092'], registryTopic: other}", "registryTopic cannot change"},
+		"OtherTenant":        {"The provider would not know its stores.", pulsarOf + ", tenant: events}", pulsarOf + ", tenant: others}", "tenant cannot change"},
+		"TenantAdded":        {"Without one it is public.", pulsarOf + "}", pulsarOf + ", tenant: events}", "tenant cannot change"},
+		"TenantRemoved":      {"Without one it is public.", pulsarOf + ", tenant: events}", pulsarOf + "}", "tenant cannot change"},
+		"TenantSpelledOut":   {"Without one it is public.", pulsarOf + "}", pulsarOf + ", tenant: public}", ""},
 		"RotatedSecret":      {"Credentials may come from elsewhere.", redis, redis + "credentials: " + secret, ""},
 	}
 	for name, tc := range cases {

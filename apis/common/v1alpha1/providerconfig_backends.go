@@ -132,8 +132,9 @@ type PulsarSettings struct {
 	// +optional
 	Authentication *PulsarAuthentication `json:"authentication,omitempty"`
 
-	// Tenant that stores are created in, unless they name one. Default: public.
+	// Tenant that all stores are created in: one that names another is refused. It cannot change. Default: public.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="tenant cannot change, because the provider would no longer know its stores: create another ProviderConfig",reason="FieldValueForbidden"
 	// +kubebuilder:default=public
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128

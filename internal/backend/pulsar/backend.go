@@ -62,6 +62,7 @@ type Backend struct {
 	exclusion  exclusion
 	entries    entryCache
 	ledgers    ledgerCache
+	overrides  overrideCache
 	configured configCache
 
 	clientMu sync.Mutex

@@ -3,6 +3,7 @@ package pulsar
 import (
 	"encoding/json"
 	"testing"
+	"time"
 
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend/backendtest"
@@ -47,6 +48,8 @@ func (f *fixture) storeDrifts() []backendtest.Drift[string] {
 	remove("SubscriptionExpirationRemoved", plan.FieldSetting, "subscriptionExpirationTime")
 	set("BacklogEvicted", plan.FieldSetting, "backlogQuota", `{"limitSize":1000,"limitTime":-1,"policy":"consumer_backlog_eviction"}`, "backlogQuotaType", "destination_storage")
 	set("OldBacklogEvicted", plan.FieldSetting, "backlogQuota", `{"limitSize":-1,"limitTime":10,"policy":"consumer_backlog_eviction"}`, "backlogQuotaType", "message_age")
+	set("EncryptionRequired", plan.FieldSetting, "encryptionRequired", `true`)
+	set("SubscriptionsNamedByRole", plan.FieldSetting, "subscriptionAuthMode", `"Prefix"`)
 	remove("BacklogQuotaRemoved", plan.FieldSetting, "backlogQuota", "backlogQuotaType", "destination_storage")
 
 	f.topicDrifts(add)
@@ -78,6 +81,15 @@ func (f *fixture) topicDrifts(add func(name string, want plan.Field, do func(t *
 		t.Helper()
 		return f.backend.deletePartitioned(t.Context(), "test", s, layout.PulsarSnapshots)
 	})
+	override := func(name, policy string, value any, query ...string) {
+		add(name, plan.FieldSetting, func(t *testing.T, s string) error {
+			t.Helper()
+			f.backend.overrides.put(s, nil, time.Now()) // As if it had come to be read.
+			return f.backend.post(t.Context(), "test", f.backend.topic(s, layout.PulsarEvents)+policy, value, query...)
+		})
+	}
+	override("EventsForgotten", "/retention", retention{Minutes: 1, Megabytes: 1})
+	override("EventsExpire", "/messageTTL", nil, "messageTTL", "1")
 	add("LogDeleted", plan.FieldEvents, func(t *testing.T, s string) error {
 		t.Helper()
 		return f.backend.deleteTopic(t.Context(), "test", s, layout.PulsarPartition(layout.PulsarEvents, 1))

@@ -1,13 +1,10 @@
 package pulsar
 
 import (
-	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -167,58 +164,24 @@ func (b *Backend) adminHost() string {
 	return u.Host
 }
 
+// explainTransport explains what has gone wrong on the way to the admin API, where there is more to say of Pulsar than of others.
 func explainTransport(err error, secure bool) string {
-	if text := explainTLS(err); text != "" {
-		return text
-	}
-	var timeout net.Error
-	var dns *net.DNSError
 	switch {
 	case errors.Is(err, connect.ErrNoToken):
 		return "there is no token: the token endpoint does not give one: correct authentication.oauth and credentials"
 	case errors.Is(err, connect.ErrInsecureRedirect):
 		return "a broker redirects to another without TLS, which must not see the token: have the brokers advertise https"
-	case errors.Is(err, context.Canceled):
-		return "the call was cancelled"
-	case errors.As(err, &dns):
-		return fmt.Sprintf("the host name %q cannot be resolved", dns.Name)
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return "the broker does not answer in time"
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "the connection is refused: is the broker running, and the port right?"
-	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
-		return "there is no route to the host"
-	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"), errors.As(err, new(tls.RecordHeaderError)):
 		return "the broker does not speak TLS on this port: use its TLS port, or http:// in adminURL"
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), strings.Contains(err.Error(), "malformed HTTP"):
-		if !secure {
-			return "the broker closed the connection: if it expects TLS, use https:// in adminURL"
-		}
-		return "the broker closed the connection: if it wants a client certificate, set one"
+	case !secure && (closed(err)):
+		return "the broker closed the connection: if it expects TLS, use https:// in adminURL"
+	default:
+		return connect.Explain(err, secure)
 	}
-	return "the connection failed"
 }
 
-func explainTLS(err error) string {
-	var record tls.RecordHeaderError
-	var authority x509.UnknownAuthorityError
-	var host x509.HostnameError
-	var invalid x509.CertificateInvalidError
-	switch {
-	case errors.As(err, &record):
-		return "the broker does not speak TLS on this port: use its TLS port, or http:// in adminURL"
-	case errors.As(err, &authority):
-		return "TLS failed: the broker's certificate is signed by an unknown authority: set the CA that signed it"
-	case errors.As(err, &host):
-		return "TLS failed: the broker's certificate is not for this host: correct the URL, or set the server name"
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return "TLS failed: the broker's certificate has expired or is not valid yet"
-	case errors.As(err, &invalid):
-		return "TLS failed: the broker's certificate is not valid"
-	}
-	// crypto/tls has no type for an alert that the peer sent.
-	if _, alert, ok := strings.Cut(err.Error(), "remote error: tls: "); ok {
-		return "TLS failed: the broker refuses the connection (" + alert + "): if it wants a client certificate, set one"
-	}
-	return ""
+// closed reports whether a connection broke off, or was answered with what is no HTTP.
+func closed(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		strings.Contains(err.Error(), "malformed HTTP")
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
@@ -51,6 +52,8 @@ type configCache struct {
 	busy   chan struct{} // Holds one: whoever reads, or looks.
 	read   time.Time
 	config brokerConfig
+
+	noTopicPolicies atomic.Bool // Topics cannot have policies of their own.
 }
 
 // configAge is after how long the configuration is read again. It hardly ever changes while brokers run.
@@ -79,6 +82,7 @@ func (b *Backend) brokerConfig(ctx context.Context) brokerConfig {
 		c[k] = fmt.Sprint(v)
 	}
 	b.configured.config, b.configured.read = c, time.Now()
+	b.configured.noTopicPolicies.Store(c["topicLevelPoliciesEnabled"] == "false" || c["systemTopicEnabled"] == "false")
 	return c
 }
 

@@ -119,6 +119,10 @@ type autoSubscriptionCreation struct {
 	Allow bool `json:"allowAutoSubscriptionCreation"`
 }
 
+type entryFilters struct {
+	Names string `json:"entryFilterNames"`
+}
+
 // Names of policies that the provider sets.
 const (
 	policyPersistence      = "persistence"
@@ -133,7 +137,12 @@ const (
 	policySubCreation      = "autoSubscriptionCreationOverride"
 	policyInactiveTopics   = "inactive_topic_policies"
 	policySubExpiration    = "subscription_expiration_time_minutes"
+	policyEncryption       = "encryption_required"
+	policySubAuth          = "subscription_auth_mode"
+	policyEntryFilters     = "entryFilters"
 	policyOffload          = "offload_policies"
+	settingKept            = "events/retention_policies"      // What the events topic keeps, in place of the namespace's.
+	settingTTL             = "events/message_ttl_in_seconds"  // When its events expire, in place of the namespace's.
 	settingGenesis         = "events/genesis"                 // No partition of a streaming store is without any record.
 	settingSchema          = "events/schema"                  // Type and digest of the schema of the events topic.
 	settingCompaction      = "snapshots/compaction_threshold" // Bytes after which the topic for snapshots is compacted.
@@ -181,12 +190,12 @@ func policies() map[string]policy {
 		"retention_policies":                    owned(plan.FieldRetentionDuration),
 		"message_ttl_in_seconds":                owned(plan.FieldMessageTTL),
 		policyOffload:                           owned("tiering"),
-		"encryption_required":                   {instead: fixedBecauseUnreadable},
-		"subscription_auth_mode":                {instead: fixedBecauseUnreadable},
+		policyEncryption:                        {path: "encryptionRequired", reset: "false", zero: "false", spell: flag, instead: fixedBecauseUnreadable},
+		policySubAuth:                           {path: "subscriptionAuthMode", reset: `"None"`, zero: `"None"`, spell: as(""), instead: fixedBecauseUnreadable},
 		"compaction_threshold":                  {instead: "only the topic for snapshots is compacted: remove it"},
 		"replication_clusters":                  {instead: "events of several clusters would mix: remove it"},
 		"allowed_clusters":                      {instead: "events of several clusters would mix: remove it"},
-		"entryFilters":                          {instead: "it hides events from subscriptions: set filter.eventTypes of the Subscription"},
+		policyEntryFilters:                      {path: "entryFilters", spell: as(entryFilters{}), instead: "it hides events from subscriptions: set filter.eventTypes of the Subscription"},
 		"auth_policies":                         {instead: fixedBecauseProvider},
 		"properties":                            {instead: fixedBecauseProvider},
 		"deleted":                               {instead: fixedBecauseProvider},

@@ -26,6 +26,8 @@ func (b *Backend) StoreSettings(d plan.DesiredStore) (plan.Settings, []plan.Refu
 		policySubExpiration:  "0",
 		policyBacklogQuota:   encode(quotas(d)),
 		settingGenesis:       present,
+		// What somebody else may set, and would hide or lose events, or keep applications from them.
+		policyEncryption: "", policySubAuth: "", policyEntryFilters: "", settingKept: "", settingTTL: "",
 	}
 	refusals := b.refuseTenant(d)
 	refusals = append(refusals, setPersistence(s, d)...)
@@ -33,7 +35,13 @@ func (b *Backend) StoreSettings(d plan.DesiredStore) (plan.Settings, []plan.Refu
 	setRates(s, d)
 	setTiering(s, d)
 	refusals = append(refusals, setSchema(s, d)...)
-	if d.Snapshots {
+	switch {
+	case d.Snapshots && b.configured.noTopicPolicies.Load():
+		refusals = append(refusals, plan.Refusal{
+			Reason: plan.ReasonBrokerLimit, Field: plan.FieldSnapshots,
+			Message: "snapshots needs policies of topics, which these brokers do not have: set topicLevelPoliciesEnabled=true and systemTopicEnabled=true on the brokers, or turn snapshots off",
+		})
+	case d.Snapshots:
 		s[settingCompaction] = strconv.Itoa(compactionThreshold)
 		s[settingCompacted] = encode(retention{}) // Compaction keeps the latest of each stream, and reads everything before it goes.
 	}

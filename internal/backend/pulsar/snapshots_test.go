@@ -10,6 +10,7 @@ import (
 	"github.com/apache/pulsar-client-go/pulsar"
 
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/broker"
+	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
 )
@@ -68,4 +69,23 @@ func TestSnapshotsAreCompacted(t *testing.T) {
 			t.Errorf("snapshot of %s is %q, want the last, %d", key, got[key], each-1)
 		}
 	}
+}
+
+// TestNoTopicPolicies has a store whose brokers have stopped to let topics have policies.
+func TestNoTopicPolicies(t *testing.T) {
+	f := start(t, broker.PulsarOptions{Config: map[string]string{"topicLevelPoliciesEnabled": "false"}})
+	d, c := f.store(t, "plain")
+	f.applyStore(t, d, c)
+	f.must(t, f.backend.createPartitioned(t.Context(), "test", d.Name, layout.PulsarSnapshots, d.Partitions, nil))
+	f.readStore(t, d.Name)
+	d.Snapshots = true
+	if _, p := f.planStore(t, d, c); len(p.Refusals) != 1 || p.Refusals[0].Reason != plan.ReasonBrokerLimit || len(settingNames(p.Changes)) > 0 {
+		t.Errorf("plan with snapshots: %+v, want a refusal, BrokerLimit, and no settings", p)
+	}
+	made, c := f.store(t, "made")
+	made.Snapshots = true
+	if _, p := f.planStore(t, made, c); len(p.Refusals) != 1 || p.Refusals[0].Reason != plan.ReasonBrokerLimit || !p.Blocked() {
+		t.Errorf("plan of a new store with snapshots: %+v, want a refusal, BrokerLimit, that blocks", p)
+	}
+	f.must(t, f.backend.DeleteStores(t.Context(), []backend.StoreDeletion{{Name: d.Name, Owner: d.Owner}})[0])
 }

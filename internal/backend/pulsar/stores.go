@@ -103,6 +103,9 @@ func (b *Backend) observeMarked(ctx context.Context, store string, o *plan.Obser
 
 // observeTopicSettings adds what topics have that the store has asked for.
 func (b *Backend) observeTopicSettings(ctx context.Context, store string, o *plan.ObservedStore, r storeReading, m marker[storeSettings]) error {
+	if err := b.observeOverrides(ctx, store, o.Settings); err != nil {
+		return err
+	}
 	if r.topics.snapshots(o.Partitions) {
 		if err := b.observeSnapshots(ctx, store, o.Settings); err != nil {
 			return err

@@ -239,6 +239,10 @@ func (b *Backend) setSetting(ctx context.Context, d plan.DesiredStore, partition
 	switch name {
 	case settingGenesis:
 		return b.fillEmpty(ctx, d.Name, partitions)
+	case settingKept:
+		return b.dropOverride(ctx, d.Name, "retention")
+	case settingTTL:
+		return b.dropOverride(ctx, d.Name, "messageTTL")
 	case settingSchema:
 		return b.setSchema(ctx, d.Name, d.Schema)
 	case settingCompaction:

@@ -173,7 +173,7 @@ func explainTransport(err error, secure bool) string {
 		return "a broker redirects to another without TLS, which must not see the token: have the brokers advertise https"
 	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"), errors.As(err, new(tls.RecordHeaderError)):
 		return "the broker does not speak TLS on this port: use its TLS port, or http:// in adminURL"
-	case !secure && (closed(err)):
+	case !secure && closed(err):
 		return "the broker closed the connection: if it expects TLS, use https:// in adminURL"
 	default:
 		return connect.Explain(err, secure)

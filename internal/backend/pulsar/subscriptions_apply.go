@@ -136,10 +136,10 @@ func (b *Backend) toKeep(ctx context.Context, c backend.SubscriptionChange) (kep
 func (b *Backend) noteSubscription(ctx context.Context, c backend.SubscriptionChange, s *subscriptionState) error {
 	settings, d := s.marker.settings, c.Desired
 	for _, change := range c.Changes {
-		switch {
-		case change.Field == plan.FieldDeadLetterRetention:
+		switch change.Field { //nolint:exhaustive // The others are not in the marker.
+		case plan.FieldDeadLetterRetention:
 			settings.DeadLetterRetention = duration(d.DeadLetterRetention)
-		case change.Field == plan.FieldPrincipal:
+		case plan.FieldPrincipal:
 			settings.Principal = renote(settings.Principal, d.Principal)
 		}
 	}

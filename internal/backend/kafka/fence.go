@@ -209,8 +209,7 @@ func (b *Backend) bar(ctx context.Context, changes []backend.StoreChange, errs [
 
 // awaitEntries waits until the home shows that entries are there, or gone.
 func (b *Backend) awaitEntries(ctx context.Context, entries []aclChange, there bool, errs []error) {
-	ctx, done := briefly(ctx)
-	defer done()
+	v := newVigil(ctx, len(entries))
 	entries = slices.Clone(entries)
 	for turn := 0; ; turn++ {
 		entries = slices.DeleteFunc(entries, func(e aclChange) bool { return errs[e.at] != nil })
@@ -226,7 +225,7 @@ func (b *Backend) awaitEntries(ctx context.Context, entries []aclChange, there b
 			if entries = slices.DeleteFunc(entries, func(e aclChange) bool { return a.rights.has(e.acl) == there }); len(entries) == 0 {
 				return
 			}
-			err = pause(ctx, turn)
+			err = v.pause(ctx, turn, len(entries))
 		}
 		if err != nil {
 			for _, e := range entries {

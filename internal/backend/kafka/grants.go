@@ -364,8 +364,7 @@ func (b *Backend) removeRights(ctx context.Context, remove []aclChange, errs []e
 // awaitGrants waits until the home shows what applyUsers and applyRights have changed. The controllers' log is in order, and rights were
 // changed last: whoever sees them sees everything that was changed before.
 func (b *Backend) awaitGrants(ctx context.Context, changes []grantChange, errs []error) {
-	ctx, done := briefly(ctx)
-	defer done()
+	v := newVigil(ctx, len(changes))
 	for turn := 0; ; turn++ {
 		changes = slices.DeleteFunc(changes, func(c grantChange) bool { return errs[c.at] != nil })
 		if len(changes) == 0 {
@@ -376,7 +375,7 @@ func (b *Backend) awaitGrants(ctx context.Context, changes []grantChange, errs [
 			if changes = slices.DeleteFunc(changes, func(c grantChange) bool { return c.done(a) }); len(changes) == 0 {
 				return
 			}
-			err = pause(ctx, turn)
+			err = v.pause(ctx, turn, len(changes))
 		}
 		if err != nil {
 			for _, c := range changes {

@@ -50,8 +50,7 @@ func (b *Backend) setQuotas(ctx context.Context, changes []quotaChange, errs []e
 
 // awaitQuotas waits until the home shows what was set.
 func (b *Backend) awaitQuotas(ctx context.Context, changes []quotaChange, errs []error) {
-	ctx, done := briefly(ctx)
-	defer done()
+	v := newVigil(ctx, len(changes))
 	for turn := 0; ; turn++ {
 		changes = slices.DeleteFunc(changes, func(c quotaChange) bool { return errs[c.at] != nil })
 		if len(changes) == 0 {
@@ -67,7 +66,7 @@ func (b *Backend) awaitQuotas(ctx context.Context, changes []quotaChange, errs [
 			if len(changes) == 0 {
 				return
 			}
-			err = pause(ctx, turn)
+			err = v.pause(ctx, turn, len(changes))
 		}
 		if err != nil {
 			for _, c := range changes {

@@ -134,8 +134,7 @@ func (b *Backend) alterTopics(ctx context.Context, alterations []alteration, err
 
 // awaitConfigs waits until the home shows what was set.
 func (b *Backend) awaitConfigs(ctx context.Context, alterations []alteration, errs []error) {
-	ctx, done := briefly(ctx)
-	defer done()
+	v := newVigil(ctx, len(alterations))
 	for turn := 0; ; turn++ {
 		alterations = slices.DeleteFunc(alterations, func(a alteration) bool { return errs[a.at] != nil })
 		if len(alterations) == 0 {
@@ -151,7 +150,7 @@ func (b *Backend) awaitConfigs(ctx context.Context, alterations []alteration, er
 		}
 		if err == nil {
 			alterations = slices.DeleteFunc(alterations, func(a alteration) bool { return configs[a.topic].shows(a.set) })
-			err = pause(ctx, turn)
+			err = v.pause(ctx, turn, len(alterations))
 		}
 		if err != nil {
 			for _, a := range alterations {
@@ -250,8 +249,7 @@ func (b *Backend) deleteTopics(ctx context.Context, topics []deadTopic, errs []e
 }
 
 func (b *Backend) awaitGone(ctx context.Context, topics []deadTopic, errs []error) {
-	ctx, done := briefly(ctx)
-	defer done()
+	v := newVigil(ctx, len(topics))
 	for turn := 0; ; turn++ {
 		topics = slices.DeleteFunc(topics, func(t deadTopic) bool { return errs[t.at] != nil })
 		if len(topics) == 0 {
@@ -263,7 +261,7 @@ func (b *Backend) awaitGone(ctx context.Context, topics []deadTopic, errs []erro
 			if len(topics) == 0 {
 				return
 			}
-			err = pause(ctx, turn)
+			err = v.pause(ctx, turn, len(topics))
 		}
 		if err != nil {
 			for _, t := range topics {

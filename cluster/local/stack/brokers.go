@@ -155,13 +155,15 @@ func redisOptions(f *state.Folder) broker.RedisOptions {
 
 func kafkaOptions(f *state.Folder) broker.KafkaOptions {
 	return broker.KafkaOptions{
-		Dir: f.Path(Kafka), LogFile: f.LogFile(Kafka), PIDFile: f.PIDFile(Kafka), Mark: f.Path(), Detached: f.Detached,
+		Heap: "2g", // For the twelve thousand partitions of a thousand stores.
+		Dir:  f.Path(Kafka), LogFile: f.LogFile(Kafka), PIDFile: f.PIDFile(Kafka), Mark: f.Path(), Detached: f.Detached,
 	}
 }
 
 func pulsarOptions(f *state.Folder) broker.PulsarOptions {
 	return broker.PulsarOptions{
-		Dir: f.Path(Pulsar), LogFile: f.LogFile(Pulsar), PIDFile: f.PIDFile(Pulsar), Mark: f.Path(), Detached: f.Detached,
+		Heap: "1g",
+		Dir:  f.Path(Pulsar), LogFile: f.LogFile(Pulsar), PIDFile: f.PIDFile(Pulsar), Mark: f.Path(), Detached: f.Detached,
 	}
 }
 

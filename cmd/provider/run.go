@@ -134,12 +134,7 @@ func newClient(cfg *rest.Config, o client.Options) (client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.Cache = nil
-	live, err := client.New(cfg, o)
-	if err != nil {
-		return nil, err
-	}
-	return fresh.NewClient(cached, live), nil
+	return fresh.NewClient(cached), nil
 }
 
 // runtime returns the runtime's own options.

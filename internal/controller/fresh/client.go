@@ -11,19 +11,20 @@ import (
 
 	"github.com/crossplane/crossplane-runtime/v2/pkg/resource"
 	kerrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// A Client reads from the cache what the cache has, and from the API server what this client has written since. It does so
-// for managed resources and ProviderConfigs; for Secrets, which are not cached, see [Once]. It may be used concurrently.
+// A Client reads from the cache what the cache has, and from its memory what it has written since: what the API server has
+// answered. It does so for managed resources and ProviderConfigs; for Secrets, which are not cached, see [Once]. It may be
+// used concurrently.
 type Client struct {
 	client.Client // Cached.
-	live          client.Reader
 
 	mu      sync.Mutex
-	written map[key]string // Resource versions that the cache has not shown yet.
+	written map[key]client.Object // What the cache has not shown yet.
 }
 
 type key struct {
@@ -31,9 +32,9 @@ type key struct {
 	name types.NamespacedName
 }
 
-// NewClient returns a client that reads from c, or from live what c does not know yet.
-func NewClient(c client.Client, live client.Reader) *Client {
-	return &Client{Client: c, live: live, written: map[key]string{}}
+// NewClient returns a client that reads from c, and remembers what c does not know yet.
+func NewClient(c client.Client) *Client {
+	return &Client{Client: c, written: map[key]client.Object{}}
 }
 
 // Get implements [client.Reader].
@@ -47,16 +48,17 @@ func (c *Client) Get(ctx context.Context, name client.ObjectKey, o client.Object
 	}
 	k := key{reflect.TypeOf(o), name}
 	c.mu.Lock()
-	version, ok := c.written[k]
+	last, ok := c.written[k]
 	c.mu.Unlock()
-	if !ok || (err == nil && !older(o.GetResourceVersion(), version)) || kerrors.IsNotFound(err) {
-		c.forget(k, version)
+	if !ok || (err == nil && !older(o.GetResourceVersion(), last.GetResourceVersion())) || kerrors.IsNotFound(err) {
+		c.forget(k, last)
 		return err
 	}
-	if err = c.live.Get(ctx, name, o, opts...); kerrors.IsNotFound(err) {
-		c.forget(k, version)
+	if last.GetDeletionTimestamp() != nil && len(last.GetFinalizers()) == 0 { // With its last finalizer it was gone.
+		return kerrors.NewNotFound(schema.GroupResource{Resource: k.kind.String()}, name.Name)
 	}
-	return err
+	reflect.ValueOf(o).Elem().Set(reflect.ValueOf(last.DeepCopyObject()).Elem())
+	return nil
 }
 
 // Create implements [client.Writer].
@@ -97,17 +99,17 @@ func (c *Client) wrote(ctx context.Context, o client.Object, err error) error {
 	}
 	if err == nil && tracked(o) {
 		c.mu.Lock()
-		c.written[key{reflect.TypeOf(o), client.ObjectKeyFromObject(o)}] = o.GetResourceVersion()
+		c.written[key{reflect.TypeOf(o), client.ObjectKeyFromObject(o)}] = o.DeepCopyObject().(client.Object) //nolint:forcetypeassert // A copy has the type of its original.
 		c.mu.Unlock()
 	}
 	return err
 }
 
-// forget drops a version that the cache has reached, unless another has been written meanwhile.
-func (c *Client) forget(k key, version string) {
+// forget drops what the cache has reached, unless something else has been written meanwhile.
+func (c *Client) forget(k key, last client.Object) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.written[k] == version {
+	if c.written[k] == last {
 		delete(c.written, k)
 	}
 }
@@ -120,9 +122,8 @@ func tracked(o client.Object) bool {
 	return false
 }
 
-// older reports whether a is an older version than b. What cannot be compared is taken for older: reading once too often
-// from the API server does no harm.
+// older reports whether a is an older version than b. What cannot be compared is not: the cache knows it, and goes on.
 func older(a, b string) bool {
 	n, err := resourceversion.CompareResourceVersion(a, b)
-	return err != nil || n < 0
+	return err == nil && n < 0
 }

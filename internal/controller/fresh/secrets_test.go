@@ -15,7 +15,7 @@ import (
 
 // creator is an API server that also creates, or refuses to.
 type creator struct {
-	*server
+	*cache
 	refuses error
 }
 
@@ -77,8 +77,8 @@ func TestOnce(t *testing.T) {
 	}
 	for n, tc := range cases {
 		t.Run(n, func(t *testing.T) {
-			api := &server{version: tc.version}
-			c := NewClient(creator{server: api, refuses: tc.refuses}, api)
+			api := &cache{version: tc.version}
+			c := NewClient(creator{cache: api, refuses: tc.refuses})
 			r := Once(reconcile.Func(func(ctx context.Context, _ reconcile.Request) (reconcile.Result, error) {
 				return reconcile.Result{}, tc.do(ctx, c)
 			}))

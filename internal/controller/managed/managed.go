@@ -117,7 +117,7 @@ func Setup[T Object](mgr ctrl.Manager, s Shell, k Kind[T]) error {
 	if err := indexProviderConfig(mgr, s, k); err != nil {
 		return err
 	}
-	r := runtimemanaged.NewReconciler(mgr, resource.ManagedKind(k.GVK), options...)
+	r := runtimemanaged.NewReconciler(briefly{mgr}, resource.ManagedKind(k.GVK), options...)
 
 	o := s.ForControllerRuntime()
 	// The runtime asks for another reconcile after each step. Beginning at its default of one second, a resource would

@@ -9,6 +9,8 @@ import (
 	runtimemanaged "github.com/crossplane/crossplane-runtime/v2/pkg/reconciler/managed"
 	"github.com/crossplane/crossplane-runtime/v2/pkg/resource"
 	xpv2 "github.com/crossplane/crossplane/apis/v2/core/v2"
+	corev1 "k8s.io/api/core/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
@@ -57,6 +59,7 @@ func (m metadata) AddFinalizer(ctx context.Context, o resource.Object) error {
 type pass struct {
 	unsaved bool // The metadata is new.
 	creates bool // A creation is about to be announced.
+	created bool // It has succeeded.
 }
 
 type passKey struct{}
@@ -81,6 +84,29 @@ func Announce(ctx context.Context, mg resource.Managed, exists bool) (creates bo
 	creates = !exists && !meta.WasDeleted(mg) && Allows(mg, xpv2.ManagementActionCreate)
 	passOf(ctx).creates = creates
 	return creates
+}
+
+// Created notes that a creation has succeeded.
+func Created(ctx context.Context) { passOf(ctx).created = true }
+
+// briefly is a manager whose client leaves out the status between a creation and the observation that follows at once: it
+// would only say that something is being created, and costs as much as the one that says that it is Ready.
+type briefly struct{ ctrl.Manager }
+
+func (m briefly) GetClient() client.Client { return briefClient{m.Manager.GetClient()} }
+
+type briefClient struct{ client.Client }
+
+func (c briefClient) Status() client.SubResourceWriter { return briefStatus{c.Client.Status()} }
+
+type briefStatus struct{ client.SubResourceWriter }
+
+func (s briefStatus) Update(ctx context.Context, o client.Object, opts ...client.SubResourceUpdateOption) error {
+	mg, ok := o.(resource.Managed)
+	if ok && passOf(ctx).created && mg.GetCondition(xpv2.TypeSynced).Status == corev1.ConditionTrue {
+		return nil
+	}
+	return s.SubResourceWriter.Update(ctx, o, opts...)
 }
 
 // Allows reports whether the policies of a resource allow an action.

@@ -135,6 +135,7 @@ func (e *external[T]) owns(mg T, o plan.ObservedSubscription) bool {
 func (e *external[T]) Create(ctx context.Context, mg T) (runtimemanaged.ExternalCreation, error) {
 	err := e.apply(ctx)
 	if err == nil {
+		managed.Created(ctx)
 		e.watcher.Notify() // Observed again at once: it is Ready when the broker says so.
 	}
 	// The same details as Observe's: the runtime would else patch the Secret with nothing.

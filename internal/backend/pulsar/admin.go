@@ -87,9 +87,10 @@ func (b *Backend) fullName(store, local string) string {
 	return layout.PulsarTopic(b.config.Tenant, store, local)
 }
 
-// absence matches how Pulsar says that something does not exist. Its 404 alone could be that of a proxy in between, or of
+// absence matches how Pulsar says that something does not exist. A namespace that is deleted, and still has policies for a
+// moment, has no topics any more. Its 404 alone could be that of a proxy in between, or of
 // a path that an older version does not have.
-var absence = regexp.MustCompile(`(?i)^(tenant|namespace|topic|partitioned topic|subscription|schema|policies|message id|the property|bundle)\b.*\b(not found|does(n't| not) exist|not exist|not yet created)|^topic partitions were not yet created`)
+var absence = regexp.MustCompile(`(?i)^(tenant|namespace|topic|partitioned topic|subscription|schema|policies|message id|the property|bundle)\b.*\b(not found|does(n't| not) exist|not exist|not yet created)|^topic partitions were not yet created|^namespace is deleted`)
 
 // isAbsent reports whether Pulsar answered that a thing does not exist.
 func isAbsent(err error) bool {

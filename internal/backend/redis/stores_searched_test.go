@@ -69,24 +69,24 @@ func TestDeletionGoesOn(t *testing.T) {
 		limit   int // Of attempts.
 	}{
 		"Standalone": {
-			reason: "Each attempt goes on where the last one stopped.", trips: 30, limit: 8,
+			reason: "Each attempt goes on where the last one stopped.", trips: 30, limit: 40,
 			start: func(t *testing.T) *fixture { return start(t, broker.RedisOptions{}) },
 		},
 		"Sentinel": {
-			reason: "As on one server.", trips: 30, limit: 8,
+			reason: "As on one server.", trips: 30, limit: 40,
 			start: func(t *testing.T) *fixture { f, _ := startSentinel(t, broker.RedisGroupOptions{}); return f },
 		},
 		"Cluster": {
-			reason: "Each master has a place of its own.", trips: 90, limit: 30,
+			reason: "Each master has a place of its own.", trips: 90, limit: 90,
 			start: func(t *testing.T) *fixture { f, _ := startCluster(t, broker.RedisGroupOptions{}); return f },
 		},
 		"Restart": {
-			reason: "Another process has its keys in another order.", trips: 30, limit: 24,
+			reason: "Another process has its keys in another order.", trips: 30, limit: 60,
 			start:   func(t *testing.T) *fixture { return start(t, broker.RedisOptions{AppendOnly: true}) },
 			between: func(t *testing.T, f *fixture) { restart(t, f) },
 		},
 		"CalledOff": {
-			reason: "Whoever calls a deletion off may write keys that were looked for already.", trips: 30, limit: 24,
+			reason: "Whoever calls a deletion off may write keys that were looked for already.", trips: 30, limit: 60,
 			start:   func(t *testing.T) *fixture { return start(t, broker.RedisOptions{}) },
 			between: func(t *testing.T, f *fixture) { f.callOff(t, "orders") },
 		},

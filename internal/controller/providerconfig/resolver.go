@@ -222,6 +222,7 @@ func (r *Resolver) fail(key Key) {
 // resolve reads the credentials that pc names, and remembers the outcome. Those who use pc are told if it is news to them:
 // if it is another than the last, or if there was none when they asked.
 func (r *Resolver) resolve(ctx context.Context, key Key, pc object) (*resolution, error) {
+	pc = pc.DeepCopyObject().(object) //nolint:forcetypeassert // A copy has the type of its original. What is resolved outlives the reconcile.
 	spec := pc.Connection()
 	reader := &credentialReader{ctx: ctx, secrets: r.secrets, log: r.log.WithValues("providerConfig", key.String()), versions: map[types.NamespacedName]string{}}
 	config, err := reader.config(spec)

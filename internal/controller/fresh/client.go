@@ -116,7 +116,7 @@ func (c *Client) forget(k key, last client.Object) {
 
 func tracked(o client.Object) bool {
 	switch o.(type) {
-	case resource.Managed, resource.ProviderConfig:
+	case resource.Managed, resource.ProviderConfig, resource.ProviderConfigUsage:
 		return true
 	}
 	return false

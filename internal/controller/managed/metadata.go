@@ -9,8 +9,6 @@ import (
 	runtimemanaged "github.com/crossplane/crossplane-runtime/v2/pkg/reconciler/managed"
 	"github.com/crossplane/crossplane-runtime/v2/pkg/resource"
 	xpv2 "github.com/crossplane/crossplane/apis/v2/core/v2"
-	corev1 "k8s.io/api/core/v1"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
@@ -57,9 +55,10 @@ func (m metadata) AddFinalizer(ctx context.Context, o resource.Object) error {
 
 // pass is what one reconcile knows of itself.
 type pass struct {
-	unsaved bool // The metadata is new.
-	creates bool // A creation is about to be announced.
-	created bool // It has succeeded.
+	unsaved bool          // The metadata is new.
+	creates bool          // A creation is about to be announced.
+	created bool          // It has succeeded.
+	read    client.Object // The resource, as it was in the beginning.
 }
 
 type passKey struct{}
@@ -67,7 +66,12 @@ type passKey struct{}
 // passing gives each reconcile its pass.
 func passing(r reconcile.Reconciler) reconcile.Reconciler {
 	return reconcile.Func(func(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
-		return r.Reconcile(context.WithValue(ctx, passKey{}, &pass{}), req)
+		p := &pass{}
+		result, err := r.Reconcile(context.WithValue(ctx, passKey{}, p), req)
+		if p.created && err == nil {
+			result = reconcile.Result{} // Who created it has asked for the next one already, and not for another after it.
+		}
+		return result, err
 	})
 }
 
@@ -88,26 +92,6 @@ func Announce(ctx context.Context, mg resource.Managed, exists bool) (creates bo
 
 // Created notes that a creation has succeeded.
 func Created(ctx context.Context) { passOf(ctx).created = true }
-
-// briefly is a manager whose client leaves out the status between a creation and the observation that follows at once: it
-// would only say that something is being created, and costs as much as the one that says that it is Ready.
-type briefly struct{ ctrl.Manager }
-
-func (m briefly) GetClient() client.Client { return briefClient{m.Manager.GetClient()} }
-
-type briefClient struct{ client.Client }
-
-func (c briefClient) Status() client.SubResourceWriter { return briefStatus{c.Client.Status()} }
-
-type briefStatus struct{ client.SubResourceWriter }
-
-func (s briefStatus) Update(ctx context.Context, o client.Object, opts ...client.SubResourceUpdateOption) error {
-	mg, ok := o.(resource.Managed)
-	if ok && passOf(ctx).created && mg.GetCondition(xpv2.TypeSynced).Status == corev1.ConditionTrue {
-		return nil
-	}
-	return s.SubResourceWriter.Update(ctx, o, opts...)
-}
 
 // Allows reports whether the policies of a resource allow an action.
 func Allows(mg resource.Managed, action xpv2.ManagementAction) bool {

@@ -1,0 +1,72 @@
+package managed
+
+import (
+	"context"
+	"maps"
+	"reflect"
+
+	"github.com/crossplane/crossplane-runtime/v2/pkg/meta"
+	"github.com/crossplane/crossplane-runtime/v2/pkg/resource"
+	xpv2 "github.com/crossplane/crossplane/apis/v2/core/v2"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+)
+
+// briefly is a manager whose client leaves out a status that is no news: one that is as it was, and the one between a
+// creation and the observation that follows at once, which would only say that something is being created. To write it costs
+// the API server as much as to write that it is Ready.
+type briefly struct{ ctrl.Manager }
+
+func (m briefly) GetClient() client.Client { return briefClient{m.Manager.GetClient()} }
+
+type briefClient struct{ client.Client }
+
+// Get implements [client.Reader].
+func (c briefClient) Get(ctx context.Context, name client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+	err := c.Client.Get(ctx, name, o, opts...)
+	if _, ok := o.(Object); ok && err == nil {
+		passOf(ctx).read = o.DeepCopyObject().(client.Object) //nolint:forcetypeassert // A copy has the type of its original.
+	}
+	return err
+}
+
+// Status implements [client.StatusClient].
+func (c briefClient) Status() client.SubResourceWriter { return briefStatus{c.Client.Status()} }
+
+type briefStatus struct{ client.SubResourceWriter }
+
+// Update implements [client.SubResourceWriter].
+func (s briefStatus) Update(ctx context.Context, o client.Object, opts ...client.SubResourceUpdateOption) error {
+	p := passOf(ctx)
+	mg, ok := o.(resource.Managed)
+	if ok && p.created && mg.GetCondition(xpv2.TypeSynced).Status == corev1.ConditionTrue {
+		return nil
+	}
+	if p.read != nil && equality.Semantic.DeepEqual(statusOf(p.read), statusOf(o)) {
+		return nil
+	}
+	return s.SubResourceWriter.Update(ctx, o, opts...)
+}
+
+func statusOf(o client.Object) any {
+	return reflect.ValueOf(o).Elem().FieldByName("Status").Interface()
+}
+
+// desiredStateChanged lets through what somebody may have asked for. That a creation has succeeded was noted by a reconcile
+// that another one follows anyway.
+func desiredStateChanged() predicate.Predicate {
+	return predicate.And(resource.DesiredStateChanged(), predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		return e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() || !maps.Equal(e.ObjectOld.GetLabels(), e.ObjectNew.GetLabels()) ||
+			!maps.Equal(asked(e.ObjectOld), asked(e.ObjectNew))
+	}})
+}
+
+func asked(o client.Object) map[string]string {
+	a := maps.Clone(o.GetAnnotations())
+	delete(a, meta.AnnotationKeyExternalCreateSucceeded)
+	return a
+}

@@ -223,7 +223,7 @@ func (k *Kafka) testPrincipals(t *testing.T) {
 			eventually(t, name+": the topic", func() error {
 				topics, err := c.ListTopics(t.Context(), "hers")
 				if got := cmp.Or(err, topics["hers"].Err); !errors.Is(got, want) {
-					return fmt.Errorf("it says %v, want %v", got, want)
+					return fmt.Errorf("it says %w, want %w", got, want)
 				}
 				return nil
 			})

@@ -3,7 +3,9 @@ package e2e_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -94,16 +96,44 @@ func ofClass(t *testing.T, class string, u *unstructured.Unstructured) *unstruct
 	return u
 }
 
-// restoresPosition deletes a subscription's positions, and expects them back where they were.
+// restoresPosition deletes a subscription's positions, and expects them back where they were when the provider saw them last.
 func restoresPosition(t *testing.T, b broker, claim *unstructured.Unstructured, store, subscription string) {
 	t.Helper()
+	token(t, claim) // It has seen records,
+	eventually(t, "the provider has seen that all is read", func(ctx context.Context) (bool, string) {
+		lag := fmt.Sprintf("store=%q,subscription=%q} ", store, subscription)
+		for line := range strings.Lines(metrics(ctx, t)) {
+			if strings.HasPrefix(line, "eventstore_subscription_lag_records{") && strings.Contains(line, lag) {
+				return strings.HasSuffix(strings.TrimSpace(line), "} 0"), line
+			}
+		}
+		return false, "no such metric"
+	})
 	before := b.position(t.Context(), store, subscription)
-	token(t, claim) // By now the provider has looked since the application ended: what it has not seen it cannot restore.
 	b.lose(t, store, subscription)
 	eventually(t, "the position is back at "+before, func(ctx context.Context) (bool, string) {
 		got := b.position(ctx, store, subscription)
 		return got == before, got
 	})
+}
+
+// metrics returns what the provider tells Prometheus.
+func metrics(ctx context.Context, t *testing.T) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, world.ProviderMetricsURL(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err.Error()
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err.Error()
+	}
+	return string(body)
 }
 
 // refusesDeletion deletes a store that holds events: it stays, its owner can read why, and a confirmation lets it go.

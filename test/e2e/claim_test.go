@@ -99,7 +99,7 @@ func ofClass(t *testing.T, class string, u *unstructured.Unstructured) *unstruct
 // restoresPosition deletes a subscription's positions, and expects them back where they were when the provider saw them last.
 func restoresPosition(t *testing.T, b broker, claim *unstructured.Unstructured, store, subscription string) {
 	t.Helper()
-	token(t, claim) // It has seen records,
+	token(t, claim) // The provider has seen records: what it then takes for read was read.
 	eventually(t, "the provider has seen that all is read", func(ctx context.Context) (bool, string) {
 		lag := fmt.Sprintf("store=%q,subscription=%q} ", store, subscription)
 		for line := range strings.Lines(metrics(ctx, t)) {

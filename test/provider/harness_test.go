@@ -10,9 +10,11 @@ import (
 	xpv2 "github.com/crossplane/crossplane/apis/v2/core/v2"
 	corev1 "k8s.io/api/core/v1"
 	kerrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/crossplane-contrib/provider-eventstore/apis/common/v1alpha1"
+	namespacedv1alpha1 "github.com/crossplane-contrib/provider-eventstore/apis/namespaced/v1alpha1"
 )
 
 // patience is how long a test waits for what should take seconds at most on an idle machine: longer than any machine
@@ -272,4 +274,29 @@ func change[T client.Object](t *testing.T, o T, fn func(T)) {
 	if err := world.kube.Patch(t.Context(), o, client.MergeFrom(before)); err != nil {
 		t.Fatalf("cannot change %T %s: %v", o, o.GetName(), err)
 	}
+}
+
+// secretHas checks what a connection Secret has under some of its keys.
+func secretHas(t *testing.T, secret map[string][]byte, wants map[string]string) {
+	t.Helper()
+	for key, want := range wants {
+		if got := string(secret[key]); got != want {
+			t.Errorf("Secret: %s is %q, want %q", key, got, want)
+		}
+	}
+}
+
+// counted waits until the status of a store counts records, and that of its subscription lag.
+func counted(t *testing.T, s *namespacedv1alpha1.EventStore, sub *namespacedv1alpha1.Subscription) {
+	t.Helper()
+	eventually(t, "status counts records and lag", func() (bool, string) {
+		if err := world.kube.Get(t.Context(), objectKey(s), s); err != nil {
+			return false, err.Error()
+		}
+		if err := world.kube.Get(t.Context(), objectKey(sub), sub); err != nil {
+			return false, err.Error()
+		}
+		got := fmt.Sprintf("%d records, lag %d", ptr.Deref(s.Status.AtProvider.Records, -1), ptr.Deref(sub.Status.AtProvider.LagRecords, -1))
+		return ptr.Deref(s.Status.AtProvider.Records, 0) > 0 && ptr.Deref(sub.Status.AtProvider.LagRecords, 0) > 0, got
+	})
 }

@@ -184,14 +184,10 @@ func testKafkaLifecycle(t *testing.T, k *broker.Kafka) {
 	}
 
 	secret, reader := connection(t, ns, "orders"), connection(t, ns, "billing")
-	for key, want := range map[string]string{
+	secretHas(t, secret, map[string]string{
 		layout.SecretProvider: "kafka", layout.SecretBootstrap: k.Addr, layout.SecretSecurityProtocol: "SASL_PLAINTEXT", layout.SecretSASLMechanism: "SCRAM-SHA-512",
 		layout.SecretStore: ns + ".orders", layout.SecretUsername: layout.StorePrincipal(ns + ".orders"), layout.SecretSnapshots: "true",
-	} {
-		if got := string(secret[key]); got != want {
-			t.Errorf("Secret: %s is %q, want %q", key, got, want)
-		}
-	}
+	})
 	if err := kafkaSend(t, secret, 3); err != nil {
 		t.Fatal(err)
 	}
@@ -199,16 +195,7 @@ func testKafkaLifecycle(t *testing.T, k *broker.Kafka) {
 		t.Errorf("a subscription appends: %v", err)
 	}
 	kafkaConsume(t, reader, 2)()
-	eventually(t, "status counts records and lag", func() (bool, string) {
-		if err := world.kube.Get(t.Context(), objectKey(s), s); err != nil {
-			return false, err.Error()
-		}
-		if err := world.kube.Get(t.Context(), objectKey(sub), sub); err != nil {
-			return false, err.Error()
-		}
-		got := fmt.Sprintf("%d records, lag %d", ptr.Deref(s.Status.AtProvider.Records, -1), ptr.Deref(sub.Status.AtProvider.LagRecords, -1))
-		return ptr.Deref(s.Status.AtProvider.Records, 0) > 0 && ptr.Deref(sub.Status.AtProvider.LagRecords, 0) > 0, got
-	})
+	counted(t, s, sub)
 
 	remove(t, sub)
 	allow(t, sub, tokenIn(condition(t, sub, v1alpha1.TypeAccepted, corev1.ConditionFalse, v1alpha1.ReasonSubscriptionLags)))

@@ -122,14 +122,10 @@ func testPulsarLifecycle(t *testing.T, p *broker.Pulsar) {
 	}
 
 	secret, reader := connection(t, ns, "orders"), connection(t, ns, "billing")
-	for key, want := range map[string]string{
+	secretHas(t, secret, map[string]string{
 		layout.SecretProvider: "pulsar", layout.SecretURI: p.ServiceURL, layout.SecretAdminURL: p.AdminURL, layout.SecretTenant: pulsarTenant,
 		layout.SecretStore: ns + ".orders", layout.SecretUsername: layout.StorePrincipal(ns + ".orders"), layout.SecretSnapshots: "true",
-	} {
-		if got := string(secret[key]); got != want {
-			t.Errorf("Secret: %s is %q, want %q", key, got, want)
-		}
-	}
+	})
 	if err := pulsarSend(t, secret, 3); err != nil {
 		t.Fatal(err)
 	}
@@ -137,16 +133,7 @@ func testPulsarLifecycle(t *testing.T, p *broker.Pulsar) {
 		t.Error("a subscription appends")
 	}
 	pulsarConsume(t, reader, 2)
-	eventually(t, "status counts records and lag", func() (bool, string) {
-		if err := world.kube.Get(t.Context(), objectKey(s), s); err != nil {
-			return false, err.Error()
-		}
-		if err := world.kube.Get(t.Context(), objectKey(sub), sub); err != nil {
-			return false, err.Error()
-		}
-		got := fmt.Sprintf("%d records, lag %d", ptr.Deref(s.Status.AtProvider.Records, -1), ptr.Deref(sub.Status.AtProvider.LagRecords, -1))
-		return ptr.Deref(s.Status.AtProvider.Records, 0) > 0 && ptr.Deref(sub.Status.AtProvider.LagRecords, 0) > 0, got
-	})
+	counted(t, s, sub)
 
 	namespacePath := "namespaces/" + pulsarTenant + "/" + ns + ".orders"
 	if _, err := pulsarAdmin(t.Context(), p, http.MethodPost, namespacePath+"/retention", `{"retentionTimeInMinutes":1,"retentionSizeInMB":-1}`); err != nil {

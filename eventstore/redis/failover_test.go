@@ -98,7 +98,7 @@ func replicated(t *testing.T, master *broker.Redis, key string) {
 // appendUntil appends until that succeeds: repeating it is safe, because the event has an id.
 func appendUntil(t *testing.T, s eventstore.Store, expected eventstore.Version, id string) {
 	t.Helper()
-	deadline := time.After(90 * time.Second)
+	deadline := time.After(5 * time.Minute)
 	for {
 		v, err := s.Append(t.Context(), order42, expected, placed(id))
 		if err == nil {
@@ -117,7 +117,7 @@ func appendUntil(t *testing.T, s eventstore.Store, expected eventstore.Version, 
 
 func awaitEvent(t *testing.T, delivered <-chan string, want string) {
 	t.Helper()
-	deadline := time.After(90 * time.Second)
+	deadline := time.After(5 * time.Minute)
 	for {
 		select {
 		case got := <-delivered:

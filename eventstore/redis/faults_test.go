@@ -35,7 +35,7 @@ func openConsumer(t *testing.T, s eventstore.Secret, addr string) *store {
 // await calls f until it reports true.
 func await(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	deadline := time.After(time.Minute)
+	deadline := time.After(5 * time.Minute)
 	for !f() {
 		select {
 		case <-time.After(5 * time.Millisecond):

@@ -20,7 +20,7 @@ import (
 // patience is how long a test waits for what should take seconds at most on an idle machine: longer than any machine
 // takes, and much shorter than the provider's poll interval, which must not be what brings it about. How long things
 // take is measured by test/bench.
-const patience = 90 * time.Second
+const patience = 5 * time.Minute
 
 // poll asks until ok, and says what it was waiting for if that never comes.
 func poll(ctx context.Context, limit time.Duration, what string, ask func() (ok bool, got string)) error {

@@ -29,7 +29,7 @@ import (
 const RedisAdminUser = "admin"
 
 // startTimeout is how long a broker may take until it answers, when ctx has no deadline of its own.
-const startTimeout = time.Minute
+const startTimeout = 2 * time.Minute
 
 // RedisOptions say how redis-server is configured. Only Dir is required.
 type RedisOptions struct {

@@ -21,7 +21,7 @@ const (
 	sentinelQuorum = 2
 
 	// groupTimeout is how long servers may take to find each other and to replicate, when ctx has no deadline of its own.
-	groupTimeout = 60 * time.Second
+	groupTimeout = 3 * time.Minute
 )
 
 // RedisGroupOptions say how the servers of a [RedisSentinel] or [RedisCluster] are configured. Only Dir is required.

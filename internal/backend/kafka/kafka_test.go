@@ -191,7 +191,7 @@ func (f *fixture) produce(t testing.TB, p place, messages ...message) {
 // eventually polls until ok, which must be within 90 seconds.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.After(90 * time.Second)
+	deadline := time.After(5 * time.Minute)
 	for !ok() {
 		select {
 		case <-time.After(5 * time.Millisecond):

@@ -371,7 +371,7 @@ func (f *fixture) readSubscription(t testing.TB, store, name string) plan.Observ
 // eventually polls until ok, and fails the test if that takes more than a minute.
 func eventually(t testing.TB, what string, ok func() error) {
 	t.Helper()
-	deadline := time.After(time.Minute)
+	deadline := time.After(5 * time.Minute)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	err := errors.New("not tried")

@@ -69,6 +69,7 @@ func TestClusterFailsOver(t *testing.T) {
 		d, c := f.small(names[i])
 		f.applyStore(t, d, c)
 	}
+	f.awaitReplicas(t)
 	if err := f.sameUsers(t, len(names), s.Nodes...); err != nil {
 		t.Fatal(err)
 	}
@@ -305,6 +306,7 @@ func TestMasterLosesItsMemory(t *testing.T) {
 	f, s := startCluster(t, broker.RedisGroupOptions{AppendOnly: true}) // It keeps its data: the replica follows it.
 	d, c := f.store("orders")
 	f.applyStore(t, d, c)
+	f.awaitReplicas(t)
 	top, err := f.backend.fleet.topology(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -12,7 +12,6 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/broker"
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
 	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
-	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
 )
 
@@ -40,8 +39,14 @@ func (f *fixture) repair(t testing.TB, d plan.DesiredStore, c plan.Context) erro
 	if r.Err != nil {
 		return r.Err
 	}
-	changes := plan.Store(d, r.Value, c).Changes
-	if err := f.backend.ApplyStores(t.Context(), []backend.StoreChange{{Desired: d, Observed: r.Value, Changes: changes, Password: password(d.Name)}})[0]; err != nil {
+	p := plan.Store(d, r.Value, c)
+	for _, refused := range p.Refusals {
+		if refused.Reason == plan.ReasonUnowned { // A failover may lose the marker that was written last. A person says whose it is.
+			c.Confirm = refused.Token
+			p = plan.Store(d, r.Value, c)
+		}
+	}
+	if err := f.backend.ApplyStores(t.Context(), []backend.StoreChange{{Desired: d, Observed: r.Value, Changes: p.Changes, Password: password(d.Name)}})[0]; err != nil {
 		return err
 	}
 	return f.inPlace(t, d, c)
@@ -65,7 +70,7 @@ func TestSentinelFailsOver(t *testing.T) {
 	sub, sc := f.subscription("orders", "billing")
 	f.applySubscription(t, sub, sc)
 	f.append(t, "orders", 0, 3)
-	eventually(t, "the replicas to have the records", func() error { return f.replicated(t, s.Nodes[0], layout.RedisEvents("orders", 0), 3) })
+	f.awaitReplicas(t)
 	if err := f.sameUsers(t, 2, s.Nodes...); err != nil {
 		t.Fatal(err)
 	}
@@ -102,15 +107,25 @@ func TestSentinelFailsOver(t *testing.T) {
 	}
 }
 
-// replicated reports whether the other servers have the entries of a stream that the master has.
-func (f *fixture) replicated(t testing.TB, master *broker.Redis, key string, want int64) error {
+// awaitReplicas waits until the replicas have what their masters have, which Redis does not do before it acknowledges.
+func (f *fixture) awaitReplicas(t testing.TB) {
 	t.Helper()
 	for _, r := range f.nodes {
-		if n, err := f.server(t, r).XLen(t.Context(), key).Result(); r != master && (err != nil || n != want) {
-			return fmt.Errorf("%s has %d entries: %w", r.Addr, n, err)
-		}
+		eventually(t, "the replicas of "+r.Addr, func() error {
+			info, err := f.server(t, r).Info(t.Context(), "replication").Result()
+			if err != nil || !strings.Contains(info, "role:master") {
+				return err
+			}
+			_, end, _ := strings.Cut(info, "master_repl_offset:")
+			end, _, _ = strings.Cut(end, "\r")
+			for line := range strings.Lines(info) {
+				if strings.HasPrefix(line, "slave") && !strings.Contains(line, ",offset="+end+",") {
+					return fmt.Errorf("it is at %s: %s", end, line)
+				}
+			}
+			return nil
+		})
 	}
-	return nil
 }
 
 // lacks reports whether the only thing that is wrong with a store is that its user is missing on one server.

@@ -73,7 +73,7 @@ func (f *fixture) server(t testing.TB, r *broker.Redis) *redis.Client {
 // eventually waits until what returns nil.
 func eventually(t testing.TB, waitingFor string, what func() error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	for {
 		err := what()

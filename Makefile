@@ -66,11 +66,13 @@ BENCH ?=
 .PHONY: bench
 bench: deps ## Measure stores, claims, drift and the steady state on all backends. Takes about ten minutes for each.
 	$(LOCAL) up --brokers $(BACKENDS)
+	$(LOCAL) reload
 	go run ./test/bench --backends $(BACKENDS) $(BENCH)
 
 .PHONY: bench-scale
 bench-scale: deps ## Measure the steady state of ten thousand stores, on Redis and Kafka.
 	$(LOCAL) up --brokers redis,kafka
+	$(LOCAL) reload
 	go run ./test/bench --backends redis,kafka --scale 10000 --output _output/bench/scale.json $(BENCH)
 
 SOAK ?=

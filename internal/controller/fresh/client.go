@@ -6,10 +6,12 @@ package fresh
 
 import (
 	"context"
+	"maps"
 	"reflect"
 	"sync"
 
 	"github.com/crossplane/crossplane-runtime/v2/pkg/resource"
+	"k8s.io/apimachinery/pkg/api/equality"
 	kerrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -25,6 +27,7 @@ type Client struct {
 
 	mu      sync.Mutex
 	written map[key]client.Object // What the cache has not shown yet.
+	sent    map[key]client.Object // What the API server has not answered yet.
 }
 
 type key struct {
@@ -34,7 +37,7 @@ type key struct {
 
 // NewClient returns a client that reads from c, and remembers what c does not know yet.
 func NewClient(c client.Client) *Client {
-	return &Client{Client: c, written: map[key]client.Object{}}
+	return &Client{Client: c, written: map[key]client.Object{}, sent: map[key]client.Object{}}
 }
 
 // Get implements [client.Reader].
@@ -68,6 +71,7 @@ func (c *Client) Create(ctx context.Context, o client.Object, opts ...client.Cre
 
 // Update implements [client.Writer].
 func (c *Client) Update(ctx context.Context, o client.Object, opts ...client.UpdateOption) error {
+	defer c.sending(o)()
 	return c.wrote(ctx, o, c.Client.Update(ctx, o, opts...))
 }
 
@@ -114,12 +118,56 @@ func (c *Client) forget(k key, last client.Object) {
 	}
 }
 
+// asks reports whether a and b are the same object, and ask for the same.
+func asks(a, b client.Object) bool {
+	spec := func(o client.Object) any { return reflect.ValueOf(o).Elem().FieldByName("Spec").Interface() }
+	return a.GetUID() == b.GetUID() && a.GetDeletionTimestamp().Equal(b.GetDeletionTimestamp()) &&
+		maps.Equal(a.GetLabels(), b.GetLabels()) && maps.Equal(a.GetAnnotations(), b.GetAnnotations()) &&
+		equality.Semantic.DeepEqual(spec(a), spec(b))
+}
+
 func tracked(o client.Object) bool {
 	switch o.(type) {
 	case resource.Managed, resource.ProviderConfig, resource.ProviderConfigUsage:
 		return true
 	}
 	return false
+}
+
+// sending remembers an update until it is answered.
+func (c *Client) sending(o client.Object) (answered func()) {
+	if !tracked(o) {
+		return func() {}
+	}
+	k, sent := key{reflect.TypeOf(o), client.ObjectKeyFromObject(o)}, o.DeepCopyObject().(client.Object) //nolint:forcetypeassert // A copy has the type of its original.
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sent[k] = sent
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.sent[k] == sent {
+			delete(c.sent, k)
+		}
+	}
+}
+
+// Wrote reports whether o is no newer than what this client wrote last. Its updates are refused if somebody else's came
+// between, so whoever wrote has seen all that o shows. A watch may show what was written before the answer is there; then o
+// says what was sent.
+func (c *Client) Wrote(o client.Object) bool {
+	k := key{reflect.TypeOf(o), client.ObjectKeyFromObject(o)}
+	c.mu.Lock()
+	sent, last := c.sent[k], c.written[k]
+	c.mu.Unlock()
+	if sent != nil && asks(sent, o) {
+		return true
+	}
+	if last == nil || last.GetUID() != o.GetUID() {
+		return false
+	}
+	n, err := resourceversion.CompareResourceVersion(o.GetResourceVersion(), last.GetResourceVersion())
+	return err == nil && n <= 0
 }
 
 // older reports whether a is an older version than b. What cannot be compared is not: the cache knows it, and goes on.

@@ -19,6 +19,7 @@ type cache struct {
 	client.Client
 	version string
 	writes  string // Version that a write gets.
+	answer  func() // Called before a write is answered.
 	deletes bool   // A write removes the last finalizer of what is being deleted.
 	reads   int
 }
@@ -35,6 +36,9 @@ func (c *cache) Get(_ context.Context, name client.ObjectKey, o client.Object, _
 
 func (c *cache) Update(_ context.Context, o client.Object, _ ...client.UpdateOption) error {
 	o.SetResourceVersion(c.writes)
+	if c.answer != nil {
+		c.answer()
+	}
 	o.SetLabels(map[string]string{"written": "true"})
 	if c.deletes {
 		o.SetDeletionTimestamp(&metav1.Time{Time: time.Unix(1, 0)})
@@ -84,5 +88,57 @@ func TestGet(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func storeOf(name, uid, version string) *v1alpha1.EventStore {
+	return &v1alpha1.EventStore{ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(uid), ResourceVersion: version}}
+}
+
+func TestWrote(t *testing.T) {
+	c := NewClient(&cache{writes: "9"})
+	if err := c.Update(t.Context(), storeOf("orders", "1", "7")); err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		reason string
+		o      *v1alpha1.EventStore
+		want   bool
+	}{
+		"Written":       {reason: "It is what was written.", o: storeOf("orders", "1", "9"), want: true},
+		"Before":        {reason: "Whoever wrote had seen it.", o: storeOf("orders", "1", "8"), want: true},
+		"After":         {reason: "Somebody else has written since.", o: storeOf("orders", "1", "10")},
+		"Other":         {reason: "Nothing of that name was written.", o: storeOf("payments", "2", "8")},
+		"Again":         {reason: "It was deleted and created again.", o: storeOf("orders", "3", "8")},
+		"NotComparable": {reason: "What cannot be compared may be news.", o: storeOf("orders", "1", "nine")},
+	} {
+		if got := c.Wrote(tc.o); got != tc.want {
+			t.Errorf("%s: %s\nit was written by the client: %t, want %t", name, tc.reason, got, tc.want)
+		}
+	}
+}
+
+// TestSent has a watch be faster than the answer to an update.
+func TestSent(t *testing.T) {
+	same, asked, deleted, again := storeOf("orders", "1", "9"), storeOf("orders", "1", "8"), storeOf("orders", "1", "8"), storeOf("orders", "2", "9")
+	asked.Spec.ForProvider.Partitions = new(int32(7))
+	deleted.DeletionTimestamp = &metav1.Time{Time: time.Unix(1, 0)}
+	inner := &cache{writes: "9"}
+	c := NewClient(inner)
+	inner.answer = func() {
+		for name, tc := range map[string]struct {
+			o    *v1alpha1.EventStore
+			want bool
+		}{"Same": {same, true}, "AskedForMore": {asked, false}, "Deleted": {deleted, false}, "CreatedAgain": {again, false}} {
+			if got := c.Wrote(tc.o); got != tc.want {
+				t.Errorf("%s: it was written by the client: %t, want %t", name, got, tc.want)
+			}
+		}
+	}
+	if err := c.Update(t.Context(), storeOf("orders", "1", "7")); err != nil {
+		t.Fatal(err)
+	}
+	if len(c.sent) > 0 {
+		t.Errorf("%d updates are remembered after they were answered", len(c.sent))
 	}
 }

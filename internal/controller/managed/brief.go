@@ -43,7 +43,7 @@ type briefStatus struct{ client.SubResourceWriter }
 func (s briefStatus) Update(ctx context.Context, o client.Object, opts ...client.SubResourceUpdateOption) error {
 	p := passOf(ctx)
 	mg, ok := o.(resource.Managed)
-	if ok && p.created && mg.GetCondition(xpv2.TypeSynced).Status == corev1.ConditionTrue {
+	if ok && p.created && !p.again && mg.GetCondition(xpv2.TypeSynced).Status == corev1.ConditionTrue {
 		return nil
 	}
 	if p.read != nil && equality.Semantic.DeepEqual(statusOf(p.read), statusOf(o)) {
@@ -56,10 +56,13 @@ func statusOf(o client.Object) any {
 	return reflect.ValueOf(o).Elem().FieldByName("Status").Interface()
 }
 
-// desiredStateChanged lets through what somebody may have asked for. That a creation has succeeded was noted by a reconcile
-// that another one follows anyway.
-func desiredStateChanged() predicate.Predicate {
+// desiredStateChanged lets through what somebody else may have asked for. What the provider has written itself, by c, was
+// written by a reconcile that went on from there. That a creation has succeeded was noted by one, too.
+func desiredStateChanged(c client.Client) predicate.Predicate {
 	return predicate.And(resource.DesiredStateChanged(), predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		if w, ok := c.(interface{ Wrote(o client.Object) bool }); ok && w.Wrote(e.ObjectNew) {
+			return false
+		}
 		return e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() || !maps.Equal(e.ObjectOld.GetLabels(), e.ObjectNew.GetLabels()) ||
 			!maps.Equal(asked(e.ObjectOld), asked(e.ObjectNew))
 	}})

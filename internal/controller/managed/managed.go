@@ -126,7 +126,7 @@ func Setup[T Object](mgr ctrl.Manager, s Shell, k Kind[T]) error {
 	b := ctrl.NewControllerManagedBy(mgr).
 		Named(name).
 		WithOptions(o).
-		For(k.New(), builder.WithPredicates(desiredStateChanged())).
+		For(k.New(), builder.WithPredicates(desiredStateChanged(mgr.GetClient()))).
 		WatchesRawSource(s.Trigger.Source())
 	if k.Watch != nil {
 		b = k.Watch(b)

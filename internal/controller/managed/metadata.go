@@ -58,18 +58,20 @@ type pass struct {
 	unsaved bool          // The metadata is new.
 	creates bool          // A creation is about to be announced.
 	created bool          // It has succeeded.
+	again   bool          // It has succeeded just before.
 	read    client.Object // The resource, as it was in the beginning.
 }
 
 type passKey struct{}
 
-// passing gives each reconcile its pass.
+// passing gives each reconcile its pass. What was created is observed at once, by a second pass: it is Ready when the broker
+// says so. The runtime would ask for another reconcile instead.
 func passing(r reconcile.Reconciler) reconcile.Reconciler {
 	return reconcile.Func(func(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
 		p := &pass{}
 		result, err := r.Reconcile(context.WithValue(ctx, passKey{}, p), req)
 		if p.created && err == nil {
-			result = reconcile.Result{} // Who created it has asked for the next one already, and not for another after it.
+			return r.Reconcile(context.WithValue(ctx, passKey{}, &pass{again: true}), req)
 		}
 		return result, err
 	})

@@ -136,7 +136,6 @@ func (e *external[T]) Create(ctx context.Context, mg T) (runtimemanaged.External
 	err := e.apply(ctx)
 	if err == nil {
 		managed.Created(ctx)
-		e.watcher.Notify() // Observed again at once: it is Ready when the broker says so.
 	}
 	// The same details as Observe's: the runtime would else patch the Secret with nothing.
 	return runtimemanaged.ExternalCreation{ConnectionDetails: e.details(mg)}, err

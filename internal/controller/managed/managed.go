@@ -92,6 +92,7 @@ func Setup[T Object](mgr ctrl.Manager, s Shell, k Kind[T]) error {
 	options := []runtimemanaged.ReconcilerOption{
 		runtimemanaged.WithTypedExternalConnector(k.Connector),
 		runtimemanaged.WithInitializers(newMetadata(mgr.GetClient())),
+		runtimemanaged.WithReferenceResolver(newMetadata(mgr.GetClient())),
 		runtimemanaged.WithFinalizer(newMetadata(mgr.GetClient())),
 		runtimemanaged.WithLogger(s.Logger.WithValues("controller", name)),
 		runtimemanaged.WithRecorder(s.Recorder),

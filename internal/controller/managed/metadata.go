@@ -9,13 +9,15 @@ import (
 	runtimemanaged "github.com/crossplane/crossplane-runtime/v2/pkg/reconciler/managed"
 	"github.com/crossplane/crossplane-runtime/v2/pkg/resource"
 	xpv2 "github.com/crossplane/crossplane/apis/v2/core/v2"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// metadata gives a resource its external name and its finalizer. Both are there for Observe, and are saved before anything
-// is created: by the update with which the runtime announces a creation, or, where nothing is to be created, by one of
-// their own. The runtime would write once more for each of them, and wipe the status that Observe has just set.
+// metadata gives a resource its external name, its finalizer and what its references mean. All are there for Observe, and are
+// saved before anything is created: by the update with which the runtime announces a creation, or, where nothing is to be
+// created, by one of their own. The runtime would write once more for each of them, and wipe what is not saved yet, and the
+// status that Observe has just set.
 type metadata struct {
 	resource.Finalizer // That removes it.
 	client             client.Client
@@ -39,6 +41,24 @@ func (m metadata) Initialize(ctx context.Context, mg resource.Managed) error {
 	return nil
 }
 
+// ResolveReferences implements [runtimemanaged.ReferenceResolver].
+func (m metadata) ResolveReferences(ctx context.Context, mg resource.Managed) error {
+	r, ok := mg.(interface {
+		ResolveReferences(ctx context.Context, c client.Reader) error
+	})
+	if !ok {
+		return nil
+	}
+	before := mg.DeepCopyObject()
+	if err := r.ResolveReferences(ctx, m.client); err != nil {
+		return errors.Wrap(err, "cannot resolve references")
+	}
+	if !equality.Semantic.DeepEqual(before, mg) {
+		passOf(ctx).unsaved = true
+	}
+	return nil
+}
+
 // AddFinalizer implements [resource.Finalizer]. The runtime calls it between Observe and Create.
 func (m metadata) AddFinalizer(ctx context.Context, o resource.Object) error {
 	p := passOf(ctx)
@@ -47,7 +67,7 @@ func (m metadata) AddFinalizer(ctx context.Context, o resource.Object) error {
 	}
 	saved := o.DeepCopyObject().(resource.Object) //nolint:forcetypeassert // A copy has the type of its original.
 	if err := m.client.Update(ctx, saved); err != nil {
-		return errors.Wrap(err, "cannot set the external name and the finalizer")
+		return errors.Wrap(err, "cannot save the external name, the finalizer and the references")
 	}
 	o.SetResourceVersion(saved.GetResourceVersion()) // The rest is as it was, status included.
 	return nil
@@ -55,7 +75,7 @@ func (m metadata) AddFinalizer(ctx context.Context, o resource.Object) error {
 
 // pass is what one reconcile knows of itself.
 type pass struct {
-	unsaved bool          // The metadata is new.
+	unsaved bool          // The metadata, or what a reference means, is new.
 	creates bool          // A creation is about to be announced.
 	created bool          // It has succeeded.
 	again   bool          // It has succeeded just before.

@@ -54,7 +54,7 @@ func (s *Stack) ProviderMetricsURL() string {
 	return "http://" + process.Loopback(s.state.KnownPort(ProviderMetrics)) + "/metrics"
 }
 
-// applyProviderConfigs tells the provider how to reach the brokers.
+// applyProviderConfigs tells the provider how to reach the brokers, and the function what claims become.
 func (s *Stack) applyProviderConfigs(ctx context.Context) error {
 	if r := s.Redis; r != nil {
 		data := map[string]any{"Addr": r.Addr, "TLSAddr": r.TLSAddr, "User": r.AdminUser, "Password": r.AdminPassword}
@@ -79,7 +79,7 @@ func (s *Stack) applyProviderConfigs(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return s.applyManifest(ctx, "placement.yaml", map[string]any{"Redis": s.Redis != nil, "Kafka": s.Kafka != nil, "Pulsar": s.Pulsar != nil})
 }
 
 // applyBroker fills the manifest of a broker: the same for the kinds of both scopes, and for the class that it is offered as.

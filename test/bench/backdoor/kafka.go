@@ -61,7 +61,7 @@ func (b *kafkaBroker) Changes() []Change {
 	changes := []Change{
 		b.setting("retention of the topic changed", false, events, "retention.ms", ptr("604800000")),
 		b.setting("kind of timestamps of the topic changed", false, events, "message.timestamp.type", ptr("CreateTime")),
-		b.setting("unclean elections of the topic no longer ruled out", false, events, "unclean.leader.election.enable", nil),
+		b.setting("unclean elections of the topic allowed", false, events, "unclean.leader.election.enable", ptr("true")),
 		b.setting("configuration of the dead letters removed", true, dead, "max.message.bytes", nil),
 		{Name: "empty topic deleted", Destroys: true, Make: b.deleteTopic, See: b.seeTopic},
 		{Name: "group deleted", Subscription: true, Idle: true, Make: b.deleteGroup, See: b.seeGroup},

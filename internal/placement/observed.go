@@ -1,0 +1,197 @@
+package placement
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/crossplane/crossplane-runtime/v2/pkg/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/crossplane-contrib/provider-eventstore/apis/common/v1alpha1"
+	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
+)
+
+// Kinds of what a claim becomes.
+const (
+	KindEventStore   = "EventStore"
+	KindSubscription = "Subscription"
+	kindSecret       = "Secret"
+)
+
+// A Resource is one that is to be.
+type Resource struct {
+	Object *unstructured.Unstructured
+	Ready  bool
+}
+
+// An ObservedResource is one that the claim has composed before.
+type ObservedResource struct {
+	Object  *unstructured.Unstructured
+	Details map[string][]byte // Of its connection Secret.
+}
+
+// Observed is all that the claim has composed before, by the names in the composition.
+type Observed map[string]ObservedResource
+
+// find returns the resource that stands for the same thing on the same broker, whatever its name in the composition: the one
+// that another Composition made, for example.
+func (o Observed) find(like *unstructured.Unstructured) (key string, found ObservedResource, ok bool) {
+	for _, key := range slices.Sorted(maps.Keys(o)) {
+		if r := o[key]; sameThing(r.Object, like) {
+			return key, r, true
+		}
+	}
+	return "", ObservedResource{}, false
+}
+
+func sameThing(a, b *unstructured.Unstructured) bool {
+	return a.GetAPIVersion() == b.GetAPIVersion() && a.GetKind() == b.GetKind() &&
+		meta.GetExternalName(a) == meta.GetExternalName(b) && text(a, "spec", "forProvider", "eventStore") == text(b, "spec", "forProvider", "eventStore") &&
+		text(a, "spec", "providerConfigRef", "name") == text(b, "spec", "providerConfigRef", "name")
+}
+
+// kept is all that holds data, as it is, but for what change does with it.
+func (o Observed) kept(change func(*unstructured.Unstructured)) map[string]Resource {
+	all := map[string]Resource{}
+	for key, r := range o {
+		if r.holdsData() || r.Object.GetKind() == kindSecret {
+			all[key] = r.keep(change)
+		}
+	}
+	return all
+}
+
+func (r ObservedResource) holdsData() bool {
+	return r.Object.GetKind() == KindEventStore || r.Object.GetKind() == KindSubscription
+}
+
+// keep returns the resource as it is, in the words of somebody who asks for it: Crossplane would remove what is left out.
+func (r ObservedResource) keep(change func(*unstructured.Unstructured)) Resource {
+	was := r.Object
+	u := &unstructured.Unstructured{Object: map[string]any{}}
+	u.SetAPIVersion(was.GetAPIVersion())
+	u.SetKind(was.GetKind())
+	u.SetName(was.GetName())
+	u.SetNamespace(was.GetNamespace())
+	for _, field := range []string{"spec", "data", "type"} {
+		if v, ok := was.Object[field]; ok {
+			u.Object[field] = v
+		}
+	}
+	u = u.DeepCopy()
+	annotations := map[string]string{}
+	for _, a := range []string{meta.AnnotationKeyExternalName, v1alpha1.AnnotationConfirm} {
+		if v, ok := was.GetAnnotations()[a]; ok {
+			annotations[a] = v
+		}
+	}
+	labels := map[string]string{}
+	for _, l := range []string{LabelClass, LabelCloud, LabelRegion} {
+		if v, ok := was.GetLabels()[l]; ok {
+			labels[l] = v
+		}
+	}
+	if len(annotations) > 0 {
+		u.SetAnnotations(annotations)
+	}
+	if len(labels) > 0 {
+		u.SetLabels(labels)
+	}
+	if change != nil {
+		change(u)
+	}
+	return Resource{Object: u, Ready: true}
+}
+
+// left is a resource that is not asked for any more.
+type left struct {
+	key string
+	Resource
+	was   ObservedResource
+	token string
+	stays bool
+}
+
+// leftBehind is what was composed before, and is not among resources. A store stays until its deletion is confirmed, together
+// with its subscriptions; a subscription of a store that goes on stays while it has something to read.
+func (o Observed) leftBehind(c Claim, resources map[string]Resource) (all []left) {
+	change := func(u *unstructured.Unstructured) {
+		confirm(u, c.Confirm)
+		if u.GetKind() == KindEventStore && c.DeletionProtection != "" {
+			_ = unstructured.SetNestedField(u.Object, string(c.DeletionProtection), "spec", "forProvider", "deletionProtection")
+		}
+	}
+	stays := map[string]bool{} // Stores, by broker and name.
+	for _, kind := range []string{KindEventStore, KindSubscription} {
+		for _, key := range slices.Sorted(maps.Keys(o)) {
+			was := o[key]
+			if _, wanted := resources[key]; wanted || was.Object.GetKind() != kind {
+				continue
+			}
+			l := left{key: key, was: was, token: was.token(), Resource: was.keep(change)}
+			switch kind {
+			case KindEventStore:
+				l.stays = !was.goes(c.Confirm, l.token)
+				stays[text(was.Object, "spec", "providerConfigRef", "name")+"/"+meta.GetExternalName(was.Object)] = l.stays
+			case KindSubscription:
+				withStore := stays[text(was.Object, "spec", "providerConfigRef", "name")+"/"+text(was.Object, "spec", "forProvider", "eventStore")]
+				l.stays = withStore || was.hasMore() && !was.goes(c.Confirm, l.token)
+			}
+			all = append(all, l)
+		}
+	}
+	return all
+}
+
+// token is what confirms the deletion of a resource: the provider's own, so that one confirmation is enough.
+func (r ObservedResource) token() string {
+	name := meta.GetExternalName(r.Object)
+	if r.Object.GetKind() == KindSubscription {
+		name = plan.DesiredSubscription{Store: text(r.Object, "spec", "forProvider", "eventStore"), Name: name}.String()
+	}
+	return plan.Token(string(r.Object.GetUID()), plan.FieldDelete, name)
+}
+
+// goes reports whether a deletion was confirmed, and will not be refused: the resource has the confirmation already.
+func (r ObservedResource) goes(confirmed, token string) bool {
+	return plan.Confirmed(confirmed, token) && plan.Confirmed(r.Object.GetAnnotations()[v1alpha1.AnnotationConfirm], token) &&
+		text(r.Object, "spec", "forProvider", "deletionProtection") != string(v1alpha1.DeletionProtectionAlways)
+}
+
+// hasMore reports whether a subscription has not read everything, as far as is known.
+func (r ObservedResource) hasMore() bool {
+	return number(r.Object, "status", "atProvider", "lagRecords") > 0 || number(r.Object, "status", "atProvider", "deadLetters") > 0
+}
+
+// confirm hands a confirmation on.
+func confirm(u *unstructured.Unstructured, token string) {
+	a := u.GetAnnotations()
+	if token == "" {
+		delete(a, v1alpha1.AnnotationConfirm)
+	} else {
+		if a == nil {
+			a = map[string]string{}
+		}
+		a[v1alpha1.AnnotationConfirm] = token
+	}
+	if len(a) > 0 {
+		u.SetAnnotations(a)
+	}
+}
+
+func text(u *unstructured.Unstructured, path ...string) string {
+	s, _, _ := unstructured.NestedString(u.Object, path...)
+	return s
+}
+
+// number is an integer, whether it was read as one or as JSON's number.
+func number(u *unstructured.Unstructured, path ...string) int64 {
+	v, _, _ := unstructured.NestedFieldNoCopy(u.Object, path...)
+	switch n := v.(type) {
+	case int64:
+		return n
+	case float64:
+		return int64(n)
+	}
+	return 0
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/crossplane/crossplane-runtime/v2/pkg/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -28,6 +29,9 @@ const (
 
 	// systemNamespace has the Secrets of those who name no namespace.
 	systemNamespace = "crossplane-system"
+
+	// maxPrefix is how much of the composite resource's name is in those of what it composes, which have 253 characters.
+	maxPrefix = 100
 
 	// gathered is the name in the composition of the Secret with the details of several locations.
 	gathered = "connection"
@@ -83,7 +87,7 @@ func object(c Claim, s site, kind, externalName string, parameters map[string]an
 // ProviderConfig. A Secret's name is taken once: the first location has it as it is.
 func finish(c Claim, s site, u *unstructured.Unstructured, role, subscription, secret string, observed Observed, taken map[string]bool) wanted {
 	w := wanted{site: s, subscription: subscription, listed: subscription != "" && c.EventStore == "", key: fmt.Sprintf("%s-%s-%s-%s", role, s.Cloud, s.Region, s.providerConfig)}
-	u.SetName(fmt.Sprintf("%s-%s-%s-%s", c.Composite, s.Cloud, s.Region, digest(role, s.providerConfig)))
+	u.SetName(fmt.Sprintf("%.*s-%s-%s-%s", maxPrefix, c.Composite, s.Cloud, s.Region, digest(c.Composite, role, s.providerConfig)))
 	elsewhere := fmt.Sprintf("%s-%s-%s", secret, s.Cloud, s.Region)
 	w.secret = secret
 	if taken[secret] {
@@ -199,6 +203,6 @@ func asMap[T any](v T) map[string]any {
 
 // digest tells names apart that are the same otherwise.
 func digest(parts ...string) string {
-	sum := sha256.Sum256([]byte(fmt.Sprint(parts)))
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return hex.EncodeToString(sum[:])[:6]
 }

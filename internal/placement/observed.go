@@ -134,8 +134,8 @@ func (o Observed) leftBehind(c Claim, resources map[string]Resource) (all []left
 				l.stays = !was.goes(c.Confirm, l.token)
 				stays[text(was.Object, "spec", "providerConfigRef", "name")+"/"+meta.GetExternalName(was.Object)] = l.stays
 			case KindSubscription:
-				withStore := stays[text(was.Object, "spec", "providerConfigRef", "name")+"/"+text(was.Object, "spec", "forProvider", "eventStore")]
-				l.stays = withStore || was.hasMore() && !was.goes(c.Confirm, l.token)
+				storeStays, left := stays[text(was.Object, "spec", "providerConfigRef", "name")+"/"+text(was.Object, "spec", "forProvider", "eventStore")]
+				l.stays = storeStays || !left && was.hasMore() && !was.goes(c.Confirm, l.token)
 			}
 			all = append(all, l)
 		}

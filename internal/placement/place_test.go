@@ -84,6 +84,14 @@ func apply(r Result) Observed {
 	return o
 }
 
+// lag has a subscription have something to read.
+func lag(t testing.TB, r ObservedResource) {
+	t.Helper()
+	if err := unstructured.SetNestedField(r.Object.Object, int64(3), "status", "atProvider", "lagRecords"); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func names(r Result) []string { return slices.Sorted(maps.Keys(r.Resources)) }
 
 func TestRefusals(t *testing.T) {
@@ -196,6 +204,7 @@ func TestMove(t *testing.T) {
 	offer := offerOf(t, offerYAML)
 	before := Place(claimOf(t, "{class: durable, subscriptions: [{name: a}]}"), offer, nil, nil)
 	observed := apply(before)
+	lag(t, observed["subscription-a-aws-us-east-1-aws"]) // It goes with its store all the same.
 	moved := claimOf(t, "{class: fast, retention: {duration: 1h, bytes: 10}}")
 
 	r := Place(moved, offer, observed, nil)
@@ -216,7 +225,9 @@ func TestMove(t *testing.T) {
 	if len(r.Resources) != 3 || r.Resources[key].Object.GetAnnotations()["eventstore.crossplane.io/confirm"] != token {
 		t.Fatalf("the confirmation must reach the store before its deletion: %v", names(r))
 	}
-	r = Place(moved, offer, apply(r), nil)
+	confirmed := apply(r)
+	lag(t, confirmed["subscription-a-aws-us-east-1-aws"])
+	r = Place(moved, offer, confirmed, nil)
 	if diff := cmp.Diff([]string{"store-alibaba-cn-hangzhou-alibaba"}, names(r)); diff != "" || r.Refusal != nil {
 		t.Errorf("after the confirmation: %+v (-want, +got):\n%s", r.Refusal, diff)
 	}
@@ -232,9 +243,7 @@ func TestSubscriptionsRemoved(t *testing.T) {
 	offer := offerOf(t, offerYAML)
 	observed := apply(Place(claimOf(t, "{class: durable, subscriptions: [{name: a}, {name: b}]}"), offer, nil, nil))
 	lags := "subscription-b-aws-us-east-1-aws"
-	if err := unstructured.SetNestedField(observed[lags].Object.Object, int64(3), "status", "atProvider", "lagRecords"); err != nil {
-		t.Fatal(err)
-	}
+	lag(t, observed[lags])
 	r := Place(claimOf(t, "class: durable"), offer, observed, nil)
 	if diff := cmp.Diff([]string{"store-aws-us-east-1-aws", lags}, names(r)); diff != "" || r.Refusal == nil || r.Refusal.Reason != ReasonLeftBehind {
 		t.Errorf("%+v (-want, +got):\n%s", r.Refusal, diff)
@@ -279,10 +288,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(raw, []byte(`{"class":"durable","locations":[{"cloud":"aws","region":"us-east-1"}],"subscriptions":[{"name":"a"}]}`))
 	f.Add([]byte(`{"classes":[{"name":"x"}],"locations":[{"cloud":"a","region":"b","providerConfigs":{"kafka":"k"}}]}`), []byte(`{"class":"x"}`))
 	observed := apply(Place(claimOf(f, "{class: durable, subscriptions: [{name: a}]}"), offerOf(f, offerYAML), nil, nil))
-	lag := observed["subscription-a-aws-us-east-1-aws"].Object
-	if err := unstructured.SetNestedField(lag.Object, int64(1), "status", "atProvider", "lagRecords"); err != nil {
-		f.Fatal(err)
-	}
+	lag(f, observed["subscription-a-aws-us-east-1-aws"])
 	f.Fuzz(func(t *testing.T, offer, spec []byte) {
 		o, err := ParseOffer("fuzzed", offer)
 		if err != nil {

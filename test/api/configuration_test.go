@@ -26,6 +26,11 @@ func TestClaimRules(t *testing.T) {
 		want   string
 	}{
 		"Store":              {"A class is enough.", stores, "orders", `{class: fast}`, ""},
+		"Places":             {"One store in each, with what reads it.", stores, "orders", `{class: fast, locations: [{cloud: aws, region: us-east-1}, {cloud: azure, region: eastus}], subscriptions: [{name: billing}]}`, ""},
+		"PlaceTwice":         {"One store is enough.", stores, "orders", `{class: fast, locations: [{cloud: aws, region: us-east-1}, {cloud: aws, region: us-east-1}]}`, "Duplicate value"},
+		"HalfAPlace":         {"Nobody can guess the region.", stores, "orders", `{class: fast, locations: [{cloud: aws}]}`, "region: Required"},
+		"ListedTwice":        {"They would be one.", stores, "orders", `{class: fast, subscriptions: [{name: a}, {name: a}]}`, "Duplicate value"},
+		"ListedFromTwo":      {"The rule is that of the managed resource.", stores, "orders", `{class: fast, subscriptions: [{name: a, startFrom: {position: Latest, time: "2026-01-31T12:00:00Z"}}]}`, "exactly one of position"},
 		"StoreWithoutClass":  {"Nobody can guess it.", stores, "orders", `{}`, "spec.class: Required"},
 		"StoreInDays":        {"The rule is that of the managed resource.", stores, "orders", `{class: fast, retention: {duration: 7d}}`, "7 days are 168h"},
 		"EmptyRetention":     {"The rule is that of the managed resource.", stores, "orders", `{class: fast, retention: {}}`, "leave retention out"},
@@ -64,9 +69,10 @@ func TestClaimChanges(t *testing.T) {
 		before, after string
 		want          string
 	}{
-		"OtherClass":     {"The events would stay behind.", stores, `{class: fast}`, `{class: durable}`, "class cannot change"},
+		"OtherClass":     {"The function keeps the old store, and the provider one that holds records.", stores, `{class: fast}`, `{class: durable}`, ""},
 		"GrowPartitions": {"The rule is that of the managed resource.", stores, `{class: fast, partitions: 6}`, `{class: fast, partitions: 12}`, "create a new store and migrate"},
 		"AddPartitions":  {"What exists may be written down.", stores, `{class: fast}`, `{class: fast, partitions: 6}`, ""},
+		"MoveListed":     {"It would have no effect.", stores, `{class: fast, subscriptions: [{name: a}]}`, `{class: fast, subscriptions: [{name: a, startFrom: {position: Latest}}]}`, "set replay"},
 		"OtherStore":     {"Positions in one store mean nothing in another.", subs, `{class: fast, eventStore: a}`, `{class: fast, eventStore: b}`, "eventStore cannot change"},
 		"MoveStart":      {"It would have no effect.", subs, `{class: fast, eventStore: a}`, `{class: fast, eventStore: a, startFrom: {position: Latest}}`, "set replay"},
 		"SameReplay": {

@@ -23,6 +23,8 @@ type bench struct {
 	r       *report
 	backend string
 	broker  backdoor.Broker
+
+	idleRequests float64 // Each minute, without any store.
 }
 
 // run measures what was asked for. It begins with a provider that has just started.

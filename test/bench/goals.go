@@ -9,7 +9,7 @@ const (
 	driftP99    = "drift, p99"
 	driftMissed = "drift, not repaired"
 	driftOthers = "drift, resources beside them written to"
-	steadyReqs  = "steady state, broker requests of the provider"
+	steadyReqs  = "steady state, broker requests of the provider with one ProviderConfig"
 	steadyCPU   = "steady state, provider CPU"
 	steadyLost  = "steady state, records written and never consumed"
 )

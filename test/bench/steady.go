@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
 	"github.com/crossplane-contrib/provider-eventstore/test/bench/plane"
 )
 
@@ -30,7 +33,8 @@ func (b *bench) idle(ctx context.Context) error {
 		return err
 	}
 	requests := after.provider.Since(before.provider).BrokerRequests(b.backend)
-	b.add("without any store, broker requests of the provider", plane.Total(requests)/after.at.Sub(before.at).Minutes(), "per minute")
+	b.idleRequests = plane.Total(requests) / after.at.Sub(before.at).Minutes()
+	b.add("without any store, broker requests of the provider", b.idleRequests, "per minute")
 	return nil
 }
 
@@ -79,7 +83,13 @@ func (b *bench) watchSteady(ctx context.Context) error {
 	}
 	elapsed, counters := after.at.Sub(before.at), after.provider.Since(before.provider)
 	requests := counters.BrokerRequests(b.backend)
-	b.add(steadyReqs, plane.Total(requests)/elapsed.Minutes(), "per minute")
+	total := plane.Total(requests) / elapsed.Minutes()
+	configs, err := b.providerConfigs(ctx)
+	if err != nil {
+		return err
+	}
+	b.add("steady state, broker requests of the provider", total, "per minute")
+	b.add(steadyReqs, total-b.idleRequests*float64(configs-1)/float64(configs), "per minute")
 	b.add("steady state, API server writes of the provider", counters.Writes()/elapsed.Minutes(), "per minute")
 	b.add(steadyCPU, 100*(after.cpu-before.cpu).Seconds()/elapsed.Seconds(), "% of a core")
 	mib, err := b.Memory()
@@ -103,4 +113,28 @@ func pause(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+// providerConfigs counts those of the backend, in use or not: each is looked after.
+func (b *bench) providerConfigs(ctx context.Context) (n int, err error) {
+	for _, kind := range []schema.GroupVersionKind{
+		{Group: "eventstore.crossplane.io", Version: "v1alpha1", Kind: "ProviderConfigList"},
+		{Group: "eventstore.m.crossplane.io", Version: "v1alpha1", Kind: "ProviderConfigList"},
+		{Group: "eventstore.m.crossplane.io", Version: "v1alpha1", Kind: "ClusterProviderConfigList"},
+	} {
+		l := &unstructured.UnstructuredList{}
+		l.SetGroupVersionKind(kind)
+		if err := b.Kube.List(ctx, l); err != nil {
+			return 0, fmt.Errorf("cannot count ProviderConfigs: %w", err)
+		}
+		for _, u := range l.Items {
+			if _, ok, _ := unstructured.NestedMap(u.Object, "spec", b.backend); ok {
+				n++
+			}
+		}
+	}
+	if n == 0 {
+		return 0, fmt.Errorf("there is no ProviderConfig of %s", b.backend)
+	}
+	return n, nil
 }

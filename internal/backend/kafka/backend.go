@@ -45,11 +45,12 @@ type Backend struct {
 
 	coordinators coordinators
 
-	times  times
-	sizes  sizes
-	limits limits
-	guard  guard
-	shared shared
+	times   times
+	sizes   sizes
+	limits  limits
+	guard   guard
+	release release
+	shared  shared
 
 	// noRights means that the cluster has no authorizer, or does not let us see what it allows.
 	noRights atomic.Bool

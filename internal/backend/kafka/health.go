@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -44,14 +45,37 @@ func (b *Backend) Health(ctx context.Context) (backend.Health, error) {
 			h.Warnings = append(h.Warnings, w)
 		}
 	}
-	versions := kmsg.NewPtrApiVersionsRequest()
-	versions.ClientSoftwareName, versions.ClientSoftwareVersion = "provider-eventstore", "1"
-	answer, err := versions.RequestWith(ctx, b.cluster.anywhere())
-	if err != nil {
+	if h.Version, err = b.release.ask(ctx, b.cluster.anywhere()); err != nil {
 		return backend.Health{}, b.explain(err)
 	}
-	h.Version = version(answer)
 	return h, nil
+}
+
+// releaseAge is for how long a cluster is taken to be of the release that it was.
+const releaseAge = time.Minute
+
+// A release is which one the cluster is.
+type release struct {
+	mu      sync.Mutex
+	version string
+	asked   time.Time
+}
+
+// ask returns the release, as it was a moment ago at most.
+func (r *release) ask(ctx context.Context, anywhere kmsg.Requestor) (string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if time.Since(r.asked) < releaseAge {
+		return r.version, nil
+	}
+	req := kmsg.NewPtrApiVersionsRequest()
+	req.ClientSoftwareName, req.ClientSoftwareVersion = "provider-eventstore", "1"
+	answer, err := req.RequestWith(ctx, anywhere)
+	if err != nil {
+		return "", err
+	}
+	r.version, r.asked = version(answer), time.Now()
+	return r.version, nil
 }
 
 // registryWarnings says what endangers the markers.

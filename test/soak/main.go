@@ -1,7 +1,7 @@
 // Command soak lets stores and subscriptions come and go on all backends for a while, at random but seeded: applications
 // write and consume, somebody changes things behind the provider's back, brokers are killed and come back. In the end
 // everything that was acknowledged must be there and have been consumed, all that is left must be Ready, and after its
-// deletion nothing may be left anywhere.
+// deletion nothing may be left anywhere. Then claims with a store on every backend change in the same way: see package churn.
 //
 //	make soak
 package main
@@ -31,11 +31,13 @@ func main() {
 	o := options{}
 	dir := flag.String("dir", "", "where the control plane and the brokers live; default: a folder that is deleted afterwards, unless something was wrong")
 	backends := flag.String("backends", "redis,kafka,pulsar", "which brokers are used, separated by commas")
-	flag.DurationVar(&o.duration, "duration", 15*time.Minute, "for how long things come and go")
+	flag.DurationVar(&o.duration, "duration", 15*time.Minute, "for how long things come and go; 0: not at all")
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "what everything is drawn by")
 	flag.IntVar(&o.slots, "slots", 8, "how many stores there are at a time on each backend")
 	flag.DurationVar(&o.pause, "pause", 4*time.Second, "how long it takes at most until the next thing happens to a store")
 	flag.Float64Var(&o.memory, "memory", 512, "how much memory the provider may take, in MiB")
+	flag.IntVar(&o.claims, "claims", 50, "how many claims with a store on each backend change afterwards; 0: none")
+	flag.DurationVar(&o.churn, "churn", 5*time.Minute, "for how long claims change")
 	flag.Parse()
 	quiet()
 
@@ -85,9 +87,24 @@ func run(ctx context.Context, dir string, backends []string, o options) (err err
 	if err != nil {
 		return err
 	}
-	summary, err := soak(ctx, p, brokers, o)
-	fmt.Println(summary)
-	return err
+	defer func() {
+		for _, b := range brokers {
+			err = errors.Join(err, b.door.Close())
+		}
+	}()
+	if o.duration > 0 {
+		summary, err := soak(ctx, p, brokers, o)
+		fmt.Println(summary)
+		if err != nil {
+			return err
+		}
+	}
+	if o.claims > 0 {
+		summary, err := churnClaims(ctx, s, brokers, o)
+		fmt.Println(summary)
+		return err
+	}
+	return nil
 }
 
 // restartable is what soak needs of a broker that runs here.

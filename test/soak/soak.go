@@ -25,6 +25,8 @@ type options struct {
 	slots    int
 	pause    time.Duration // At most, between two things that happen to a store.
 	memory   float64       // MiB
+	claims   int
+	churn    time.Duration
 }
 
 // A brokerUnderTest is one broker, and what happened to it.
@@ -124,7 +126,7 @@ func finish(ctx context.Context, w *plane.Workspace, brokers []*brokerUnderTest,
 		if len(left) > 0 {
 			err = fmt.Errorf("%d things are left on %s: %s", len(left), b.name, strings.Join(left[:min(10, len(left))], ", "))
 		}
-		errs = append(errs, err, b.door.Close())
+		errs = append(errs, err)
 	}
 	return errs
 }

@@ -31,6 +31,7 @@ func TestSoak(t *testing.T) {
 	p, r := provider(t)
 	o := options{duration: 25 * time.Second, seed: uint64(time.Now().UnixNano()), slots: 4, pause: 800 * time.Millisecond, memory: 2048}
 	b := &brokerUnderTest{name: "redis", config: "redis", door: backdoor.Redis(r), process: r}
+	t.Cleanup(func() { _ = b.door.Close() })
 	summary, err := soak(t.Context(), p, []*brokerUnderTest{b}, o)
 	t.Log(summary)
 	if err != nil {

@@ -21,9 +21,6 @@ import (
 )
 
 const (
-	labelClaimName      = "crossplane.io/claim-name"
-	labelClaimNamespace = "crossplane.io/claim-namespace"
-
 	// Names of requirements: the offer, and the claims that count against the same quota.
 	environment = "placement"
 	others      = "claims-of-the-namespace"
@@ -56,7 +53,7 @@ func (r *runner) run(req *fnv1.RunFunctionRequest, rsp *fnv1.RunFunctionResponse
 	if err != nil {
 		return fmt.Errorf("cannot read the composite resource: %w", err)
 	}
-	claim, err := claimOf(xr.Resource)
+	claim, err := placement.ClaimOf(&xr.Resource.Unstructured)
 	if err != nil {
 		return err
 	}
@@ -118,31 +115,6 @@ func require(rsp *fnv1.RunFunctionResponse, name string, s *fnv1.ResourceSelecto
 	rsp.Requirements.Resources[name] = s
 }
 
-// claimOf reads a composite resource as its author has written it: as a claim, if there is one.
-func claimOf(xr *composite.Unstructured) (placement.Claim, error) {
-	c := placement.Claim{
-		Kind: xr.GetKind(), Namespace: xr.GetNamespace(), Name: xr.GetName(), Composite: xr.GetName(), UID: string(xr.GetUID()),
-		Namespaced: xr.GetNamespace() != "", Confirm: xr.GetAnnotations()[v1alpha1.AnnotationConfirm],
-		Created: xr.GetCreationTimestamp().UTC().Format("2006-01-02T15:04:05Z"),
-	}
-	if name := xr.GetLabels()[labelClaimName]; name != "" {
-		c.Name, c.Namespace = name, xr.GetLabels()[labelClaimNamespace]
-		c.Kind = map[string]string{"XEventStore": "EventStoreClaim", "XSubscription": "SubscriptionClaim"}[xr.GetKind()]
-	}
-	spec, _, err := unstructured.NestedMap(xr.Object, "spec")
-	if err != nil {
-		return c, fmt.Errorf("cannot read the spec of %s: %w", c, err)
-	}
-	raw, err := json.Marshal(spec)
-	if err != nil {
-		return c, fmt.Errorf("cannot read the spec of %s: %w", c, err)
-	}
-	if err := json.Unmarshal(raw, &c.Spec); err != nil {
-		return c, fmt.Errorf("cannot read the spec of %s: %w", c, err)
-	}
-	return c, nil
-}
-
 func observedOf(req *fnv1.RunFunctionRequest) (placement.Observed, error) {
 	all, err := request.GetObservedComposedResources(req)
 	if err != nil {
@@ -161,7 +133,7 @@ func neighbours(xr *composite.Unstructured, c placement.Claim) *fnv1.ResourceSel
 	if c.Namespaced {
 		s.Namespace = &c.Namespace
 	} else {
-		s.Match = &fnv1.ResourceSelector_MatchLabels{MatchLabels: &fnv1.MatchLabels{Labels: map[string]string{labelClaimNamespace: c.Namespace}}}
+		s.Match = &fnv1.ResourceSelector_MatchLabels{MatchLabels: &fnv1.MatchLabels{Labels: map[string]string{placement.LabelClaimNamespace: c.Namespace}}}
 	}
 	return s
 }
@@ -176,7 +148,7 @@ func othersOf(req *fnv1.RunFunctionRequest, xr *composite.Unstructured) ([]place
 		if r.Resource.GetUID() == xr.GetUID() {
 			continue
 		}
-		c, err := claimOf(&composite.Unstructured{Unstructured: *r.Resource})
+		c, err := placement.ClaimOf(r.Resource)
 		if err != nil {
 			return nil, err
 		}

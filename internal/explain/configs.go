@@ -36,8 +36,11 @@ func (g *gatherer) config(mg *Node) {
 // secrets are those that a ProviderConfig names.
 func (g *gatherer) secrets(config *Node) (all []*Node) {
 	paths := [][]string{
-		{"credentials", "secretRef"}, {"sentinelCredentials", "secretRef"}, {"tokenSigningKey", "secretRef"},
-		{"tls", "caSecretRef"}, {"tls", "clientCertificateSecretRef"},
+		{"credentials", "secretRef"},
+		{"sentinelCredentials", "secretRef"},
+		{"tokenSigningKey", "secretRef"},
+		{"tls", "caSecretRef"},
+		{"tls", "clientCertificateSecretRef"},
 	}
 	for _, path := range paths {
 		at := append([]string{"spec"}, path...)

@@ -140,7 +140,7 @@ func (g *gatherer) state(err error) (State, string) {
 	case apimeta.IsNoMatchError(err) || runtime.IsNotRegisteredError(err):
 		return NotServed, ""
 	case kerrors.IsNotFound(err):
-		if s := (kerrors.APIStatus)(nil); errors.As(err, &s) && s.Status().Details != nil && s.Status().Details.Name == "" {
+		if errors.As(err, &status) && status.Status().Details != nil && status.Status().Details.Name == "" {
 			return NotServed, "" // The API server's answer for a path that it does not know.
 		}
 		return Missing, ""

@@ -40,11 +40,8 @@ func refusedByProvider(d *diagnosis) {
 
 // author is where a confirmation goes: to the claim, from where it is handed on, as long as that composes.
 func (d *diagnosis) author(mg *Node) Ref {
-	for _, n := range d.all(RoleClaim, RoleComposite) {
-		if n.State == Found && !n.deleted() {
-			return n.Ref
-		}
-		break
+	if r := d.Root; r.State == Found && r.Role != RoleManaged && !r.deleted() {
+		return r.Ref
 	}
 	return mg.Ref
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -106,9 +107,9 @@ func Run(ctx context.Context, o Options) (Result, error) {
 		start(func() error { return subjects[i].live(ctx, alive) })
 	}
 	rng := rand.New(rand.NewPCG(o.Seed, 0))
-	for name, kill := range o.Kill {
+	for _, name := range slices.Sorted(maps.Keys(o.Kill)) {
 		at := c.moments(rng, 3)
-		start(func() error { return c.killing(alive, name, kill, at) })
+		start(func() error { return c.killing(alive, name, o.Kill[name], at) })
 	}
 	for _, l := range o.Locations {
 		if at := c.moments(rng, 1); l.Outage != nil {

@@ -1,7 +1,8 @@
 // Command soak lets stores and subscriptions come and go on all backends for a while, at random but seeded: applications
 // write and consume, somebody changes things behind the provider's back, brokers are killed and come back. In the end
 // everything that was acknowledged must be there and have been consumed, all that is left must be Ready, and after its
-// deletion nothing may be left anywhere. Then claims with a store on every backend change in the same way: see package churn.
+// deletion nothing may be left anywhere. Then claims with a store on every backend change in the same way, and
+// schemas are broken and put back: see packages churn and schemas.
 //
 //	make soak
 package main
@@ -38,6 +39,7 @@ func main() {
 	flag.Float64Var(&o.memory, "memory", 512, "how much memory the provider may take, in MiB")
 	flag.IntVar(&o.claims, "claims", 50, "how many claims with a store on each backend change afterwards; 0: none")
 	flag.DurationVar(&o.churn, "churn", 5*time.Minute, "for how long claims change")
+	flag.IntVar(&o.schemas, "schemas", 1000, "how many of the catalogue's changes are made to schemas in the end, at most; 0: none")
 	flag.Parse()
 	quiet()
 
@@ -101,6 +103,13 @@ func run(ctx context.Context, dir string, backends []string, o options) (err err
 	}
 	if o.claims > 0 {
 		summary, err := churnClaims(ctx, s, brokers, o)
+		fmt.Println(summary)
+		if err != nil {
+			return err
+		}
+	}
+	if o.schemas > 0 {
+		summary, err := breakSchemas(ctx, s, brokers, o)
 		fmt.Println(summary)
 		return err
 	}

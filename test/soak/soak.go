@@ -27,6 +27,7 @@ type options struct {
 	memory   float64       // MiB
 	claims   int
 	churn    time.Duration
+	schemas  int
 }
 
 // A brokerUnderTest is one broker, and what happened to it.

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/crossplane-contrib/provider-eventstore/cluster/local/stack"
+	"github.com/crossplane-contrib/provider-eventstore/test/schemas"
+)
+
+// classes are what the local control plane's Placement offers on each backend.
+var classes = map[string]string{stack.Redis: "fast", stack.Kafka: "durable", stack.Pulsar: "isolated"}
+
+// breakSchemas breaks schemas under live stores of both flavours, and puts them back.
+func breakSchemas(ctx context.Context, s *stack.Stack, brokers []*brokerUnderTest, o options) (string, error) {
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "schemas-"}}
+	if err := s.Client().Create(ctx, ns); err != nil {
+		return "", fmt.Errorf("cannot create a namespace: %w", err)
+	}
+	var subjects []*schemas.Subject
+	for i, b := range brokers {
+		kind := []string{"EventStoreClaim", "AppEventStore"}[i%2]
+		subject, err := schemas.NewSubject(ctx, s.Client(), kind, ns.GetName(), classes[b.name], b.door.Connect)
+		if err != nil {
+			return "", err
+		}
+		subjects = append(subjects, subject)
+	}
+	r, err := schemas.Run(ctx, schemas.Options{Kube: s.Client(), Subjects: subjects, Seed: o.seed, Most: o.schemas, Progress: os.Stderr})
+	return r.String(), err
+}

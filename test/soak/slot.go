@@ -94,6 +94,7 @@ func (s *slot) act(ctx context.Context) error {
 // takes away may not be back yet.
 func (s *slot) create(ctx context.Context, o client.Object, t backdoor.Target) error {
 	began := s.broker.restarted.Load()
+	delete(s.right, t) // It may be the second of that name, with another password.
 	if _, err := s.w.CreateReady(ctx, o, patience); err != nil {
 		return err
 	}

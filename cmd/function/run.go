@@ -62,9 +62,9 @@ func (r *runner) run(req *fnv1.RunFunctionRequest, rsp *fnv1.RunFunctionResponse
 		return err
 	}
 	var competing []placement.Other
-	if _, ok := placement.QuotaOf(claim, offer); ok && claim.EventStore == "" {
+	if placement.Grows(claim, offer, observed) { // Not always: Crossplane runs the function again whenever one of them changes.
 		require(rsp, others, neighbours(xr.Resource, claim))
-		if competing, err = othersOf(req, xr.Resource); err != nil {
+		if competing, err = othersOf(req, xr.Resource, offer); err != nil {
 			return err
 		}
 	}
@@ -138,7 +138,7 @@ func neighbours(xr *composite.Unstructured, c placement.Claim) *fnv1.ResourceSel
 	return s
 }
 
-func othersOf(req *fnv1.RunFunctionRequest, xr *composite.Unstructured) ([]placement.Other, error) {
+func othersOf(req *fnv1.RunFunctionRequest, xr *composite.Unstructured, offer placementv1alpha1.Offer) ([]placement.Other, error) {
 	found, _, err := request.GetRequiredResource(req, others)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the other claims of the namespace: %w", err)
@@ -152,7 +152,7 @@ func othersOf(req *fnv1.RunFunctionRequest, xr *composite.Unstructured) ([]place
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, placement.Other{Name: c.Name, Created: c.Created, Stores: max(1, len(c.Locations))})
+		all = append(all, placement.Other{Name: c.Name, Created: c.Created, Stores: placement.Stores(c, offer)})
 	}
 	return all, nil
 }

@@ -81,6 +81,7 @@ func TestRunFunction(t *testing.T) {
 	}{
 		"Claim":      {reason: "One store, by the Placement of the step.", input: inline, xr: claim, composed: 1, accepted: fnv1.Status_STATUS_CONDITION_TRUE},
 		"Namespaced": {reason: "The same for namespaced composite resources.", input: inline, xr: namespaced, composed: 1, accepted: fnv1.Status_STATUS_CONDITION_TRUE},
+		"NotAClaim":  {reason: "Labels of a namespaced one are its author's.", input: inline, xr: strings.Replace(namespaced, "metadata: {", "metadata: {labels: {crossplane.io/claim-name: a, crossplane.io/claim-namespace: b}, ", 1), composed: 1, accepted: fnv1.Status_STATUS_CONDITION_TRUE},
 		"Refused":    {reason: "A claim that cannot be is not composed, and says why.", input: inline, xr: strings.Replace(claim, "class: fast", "class: gold", 1), accepted: fnv1.Status_STATUS_CONDITION_FALSE},
 		"Typo":       {reason: "With a Placement that is wrong nothing is changed.", input: strings.Replace(inline, "backend", "backends", 1), xr: claim, fatal: `unknown field "backends"`},
 		"Asks":       {reason: "The Placement is elsewhere: it is asked for.", input: elsewhere, xr: claim, requires: environment},

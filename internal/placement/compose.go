@@ -33,8 +33,10 @@ const (
 	// maxPrefix is how much of the composite resource's name is in those of what it composes, which have 253 characters.
 	maxPrefix = 100
 
-	// gathered is the name in the composition of the Secret with the details of several locations.
-	gathered = "connection"
+	// gathered is the name in the composition of the Secret with the details of several locations, and gatheredSuffix what its
+	// own ends in.
+	gathered       = "connection"
+	gatheredSuffix = "-all"
 )
 
 // wanted is a resource that the claim asks for.
@@ -87,19 +89,18 @@ func object(c Claim, s site, kind, externalName string, parameters map[string]an
 // ProviderConfig. A Secret's name is taken once: the first location has it as it is.
 func finish(c Claim, s site, u *unstructured.Unstructured, role, subscription, secret string, observed Observed, taken map[string]bool) wanted {
 	w := wanted{site: s, subscription: subscription, listed: subscription != "" && c.EventStore == "", key: fmt.Sprintf("%s-%s-%s-%s", role, s.Cloud, s.Region, s.providerConfig)}
-	u.SetName(fmt.Sprintf("%.*s-%s-%s-%s", maxPrefix, c.Composite, s.Cloud, s.Region, digest(c.Composite, role, s.providerConfig)))
-	elsewhere := fmt.Sprintf("%s-%s-%s", secret, s.Cloud, s.Region)
-	w.secret = secret
-	if taken[secret] {
-		w.secret = elsewhere
-	}
-	if key, was, ok := observed.find(u); ok {
+	u.SetName(fmt.Sprintf("%.*s-%s-%s-%s", maxPrefix, c.Composite, s.Cloud, s.Region, digest(c.Kind, c.UID, role, s.providerConfig)))
+	key, was, ok := observed.find(u)
+	has := ""
+	if ok {
 		w.key, w.was = key, &was
 		u.SetName(was.Object.GetName())
-		if has := text(was.Object, "spec", "writeConnectionSecretToRef", "name"); has == secret || has == elsewhere {
-			w.secret = has
+		has = text(was.Object, "spec", "writeConnectionSecretToRef", "name")
+		if n, found, _ := unstructured.NestedFieldCopy(was.Object.Object, "spec", "forProvider", "partitions"); found && c.Partitions == nil && u.GetKind() == KindEventStore {
+			_ = unstructured.SetNestedField(u.Object, n, "spec", "forProvider", "partitions") // It cannot change, whatever the class's default is by now.
 		}
 	}
+	w.secret = s.free(secret, has, taken)
 	taken[w.secret] = true
 	ref := map[string]any{"name": w.secret}
 	if !c.Namespaced {
@@ -108,6 +109,24 @@ func finish(c Claim, s site, u *unstructured.Unstructured, role, subscription, s
 	u.Object["spec"].(map[string]any)["writeConnectionSecretToRef"] = ref //nolint:forcetypeassert // See object.
 	w.Resource = Resource{Object: u, Ready: w.was != nil && condition(w.was.Object, "Ready").status == "True"}
 	return w
+}
+
+// secret is the name of the Secret of a location that is not the first.
+func (s site) secret(name string) string { return fmt.Sprintf("%s-%s-%s", name, s.Cloud, s.Region) }
+
+// free returns the name of a Secret: the one that it has, if that is one of those that it may have, or else the first that is
+// nobody's.
+func (s site) free(name, has string, taken map[string]bool) string {
+	candidates := []string{name, s.secret(name), s.secret(name) + "-" + digest(s.providerConfig)}
+	if slices.Contains(candidates, has) {
+		return has
+	}
+	for _, candidate := range candidates {
+		if !taken[candidate] {
+			return candidate
+		}
+	}
+	return candidates[len(candidates)-1]
 }
 
 // secret returns the name of the claim's own connection Secret.
@@ -157,23 +176,31 @@ func gather(c Claim, sites []site, all []wanted, observed Observed) (string, Res
 		return "", Resource{}, false
 	}
 	data := map[string]any{}
-	for key, value := range details(sites, all) {
+	for key, value := range details(all) {
 		data[key] = base64.StdEncoding.EncodeToString(value)
 	}
-	if was, ok := observed[gathered]; ok && len(data) == 0 { // What was not observed is not gone.
-		return gathered, was.keep(nil), true
+	if was, ok := observed[gathered]; ok { // What was not observed is not gone.
+		before, _, _ := unstructured.NestedMap(was.Object.Object, "data")
+		for _, s := range sites {
+			missing := !slices.ContainsFunc(slices.Collect(maps.Keys(data)), func(k string) bool { return strings.HasPrefix(k, s.prefix()) })
+			for k, v := range before {
+				if missing && strings.HasPrefix(k, s.prefix()) {
+					data[k] = v
+				}
+			}
+		}
 	}
 	u := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "v1", "kind": kindSecret, "type": "connection.crossplane.io/v1alpha1", "data": data,
 	}}
 	u.SetNamespace(c.Namespace)
-	u.SetName(c.secret() + "-all")
+	u.SetName(c.secret() + gatheredSuffix)
 	return gathered, Resource{Object: u, Ready: true}, len(data) > 0
 }
 
 // details of the claim's own stores or subscription: of the first location without a prefix, and if there are several, of each
 // with the prefix <cloud>.<region>.
-func details(sites []site, all []wanted) map[string][]byte {
+func details(all []wanted) map[string][]byte {
 	d := map[string][]byte{}
 	own := slices.DeleteFunc(slices.Clone(all), func(w wanted) bool { return w.listed })
 	for i, w := range own {
@@ -183,14 +210,17 @@ func details(sites []site, all []wanted) map[string][]byte {
 		if i == 0 {
 			maps.Copy(d, w.was.Details)
 		}
-		if len(sites) > 1 {
+		if len(own) > 1 {
 			for key, value := range w.was.Details {
-				d[w.site.Cloud+"."+w.site.Region+"."+key] = value
+				d[w.site.prefix()+key] = value
 			}
 		}
 	}
 	return d
 }
+
+// prefix is what the keys of a location's details begin with.
+func (s site) prefix() string { return s.Cloud + "." + s.Region + "." }
 
 // asMap returns what v is in a manifest.
 func asMap[T any](v T) map[string]any {
@@ -204,5 +234,5 @@ func asMap[T any](v T) map[string]any {
 // digest tells names apart that are the same otherwise.
 func digest(parts ...string) string {
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
-	return hex.EncodeToString(sum[:])[:6]
+	return hex.EncodeToString(sum[:])[:10]
 }

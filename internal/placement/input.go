@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 
 	"github.com/crossplane-contrib/provider-eventstore/apis/common/v1alpha1"
@@ -72,8 +73,8 @@ func validate(p placementv1alpha1.Offer) error {
 	}
 	names := map[string]bool{}
 	for i, class := range p.Classes {
-		if class.Name == "" {
-			errs = append(errs, fmt.Errorf("classes[%d] has no name", i))
+		if !name.MatchString(class.Name) {
+			errs = append(errs, fmt.Errorf("classes[%d] is called %q: use lower case letters, digits and '-'", i, class.Name))
 		}
 		if names[class.Name] {
 			errs = append(errs, fmt.Errorf("class %q is there twice", class.Name))
@@ -83,7 +84,12 @@ func validate(p placementv1alpha1.Offer) error {
 			errs = append(errs, fmt.Errorf("class %q: %w", class.Name, err))
 		}
 	}
+	quotas := map[string]bool{}
 	for _, q := range p.Quotas {
+		if quotas[q.Namespace] {
+			errs = append(errs, fmt.Errorf("namespace %q has two quotas", q.Namespace))
+		}
+		quotas[q.Namespace] = true
 		if q.Namespace == "" || q.Stores < 0 {
 			errs = append(errs, fmt.Errorf("the quota of namespace %q is %d stores: name a namespace or \"*\", and at least 0 stores", q.Namespace, q.Stores))
 		}
@@ -91,17 +97,36 @@ func validate(p placementv1alpha1.Offer) error {
 	return errors.Join(errs...)
 }
 
+// name is what clouds, regions and classes are called.
+var name = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+
 func validPlace(p placementv1alpha1.Place) error {
-	if p.Cloud == "" || p.Region == "" {
-		return errors.New("cloud and region are both needed")
+	if !name.MatchString(p.Cloud) || !name.MatchString(p.Region) {
+		return fmt.Errorf("cloud %q and region %q must both be of lower case letters, digits and '-'", p.Cloud, p.Region)
+	}
+	return nil
+}
+
+func validLimits(l *placementv1alpha1.Limits) error {
+	if l == nil {
+		return nil
+	}
+	if l.MaxPartitions != nil && *l.MaxPartitions < 1 || l.MaxLocations != nil && *l.MaxLocations < 1 || l.MaxEventBytes != nil && *l.MaxEventBytes < 1024 || l.MaxSubscriptions != nil && *l.MaxSubscriptions < 0 {
+		return errors.New("a limit is too low: maxPartitions and maxLocations are 1 at least, maxEventBytes 1024, maxSubscriptions 0")
 	}
 	return nil
 }
 
 func validClass(p placementv1alpha1.Offer, class placementv1alpha1.Class, known map[placementv1alpha1.Place]bool) error {
 	backends := []v1alpha1.Backend{"", v1alpha1.BackendKafka, v1alpha1.BackendPulsar, v1alpha1.BackendRedis}
+	if err := validLimits(class.Limits); err != nil {
+		return err
+	}
 	chosen, places := []v1alpha1.Backend{class.Backend}, slices.Clone(class.DefaultLocations)
-	for _, at := range class.Locations {
+	for i, at := range class.Locations {
+		if slices.ContainsFunc(class.Locations[:i], func(other placementv1alpha1.ClassLocation) bool { return other.Place == at.Place }) {
+			return fmt.Errorf("location %s is there twice", at.Place)
+		}
 		chosen, places = append(chosen, at.Backend), append(places, at.Place)
 	}
 	for _, b := range chosen {

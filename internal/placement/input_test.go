@@ -46,7 +46,11 @@ func TestParseOffer(t *testing.T) {
 		"UnknownLocation": {reason: "A class cannot be where nothing is.", offer: "{classes: [{name: a, backend: kafka, locations: [{cloud: mars, region: north}]}], " + where + "}", want: "mars/north is not among"},
 		"NoProviderConfig": {reason: "Nobody can reach a broker there.", offer: "{classes: [{name: a, backend: kafka}], locations: [{cloud: c, region: r, providerConfigs: {}}]}",
 			want: "has no providerConfigs"},
-		"Typo": {reason: "A typo would be a class with other limits.", offer: "{classes: [{name: a, backend: kafka, limits: {maxPartition: 3}}], " + where + "}", want: `unknown field "maxPartition"`},
+		"Spelling":     {reason: "Labels and names are made of it.", offer: "{classes: [{name: a, backend: kafka}], locations: [{cloud: AWS, region: us_east, providerConfigs: {kafka: k}}]}", want: "lower case letters"},
+		"NoPartitions": {reason: "Nothing could be made.", offer: "{classes: [{name: a, backend: kafka, limits: {maxPartitions: 0}}], " + where + "}", want: "a limit is too low"},
+		"QuotaTwice":   {reason: "Nobody knows which counts.", offer: "{classes: [{name: a, backend: kafka}], " + where + ", quotas: [{namespace: shop, stores: 1}, {namespace: shop, stores: 2}]}", want: `namespace "shop" has two quotas`},
+		"OfferedTwice": {reason: "Nobody knows which backend is meant.", offer: "{classes: [{name: a, backend: kafka, locations: [{cloud: c, region: r}, {cloud: c, region: r, backend: redis}]}], " + where + "}", want: "location c/r is there twice"},
+		"Typo":         {reason: "A typo would be a class with other limits.", offer: "{classes: [{name: a, backend: kafka, limits: {maxPartition: 3}}], " + where + "}", want: `unknown field "maxPartition"`},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -158,9 +158,11 @@ func (r ObservedResource) goes(confirmed, token string) bool {
 		text(r.Object, "spec", "forProvider", "deletionProtection") != string(v1alpha1.DeletionProtectionAlways)
 }
 
-// hasMore reports whether a subscription has not read everything, as far as is known.
+// hasMore reports whether a subscription may not have read everything: as far as is known, or if that is not known.
 func (r ObservedResource) hasMore() bool {
-	return number(r.Object, "status", "atProvider", "lagRecords") > 0 || number(r.Object, "status", "atProvider", "deadLetters") > 0
+	_, known, _ := unstructured.NestedFieldNoCopy(r.Object.Object, "status", "atProvider", "lagRecords")
+	return !known || condition(r.Object, "Ready").status != "True" ||
+		number(r.Object, "status", "atProvider", "lagRecords") > 0 || number(r.Object, "status", "atProvider", "deadLetters") > 0
 }
 
 // confirm hands a confirmation on.

@@ -33,12 +33,13 @@ type Result struct {
 // Place decides what a claim becomes. others are the other claims of its namespace that count against its quota.
 func Place(c Claim, p placementv1alpha1.Offer, observed Observed, others []Other) Result {
 	r := Result{Resources: map[string]Resource{}}
-	sites, refusal := sites(c, p)
-	refusal = cmp.Or(refusal, clash(c))
+	sites, refusal := sites(c, p, observed)
 	if refusal == nil {
-		refusal = cmp.Or(withinLimits(c, sites), withinQuota(c, p, sites, others))
+		refusal = cmp.Or(clash(c, sites), withinLimits(c, sites), withinQuota(c, p, sites, observed, others))
 	}
 	if refusal != nil {
+		was := observed.asWas(c)
+		r.Status, r.Details = statusOf(c, was, nil), details(was)
 		r.Refusal, r.Status.Message = refusal, refusal.Message
 		maps.Copy(r.Resources, observed.kept(func(u *unstructured.Unstructured) { confirm(u, c.Confirm) }))
 		return r
@@ -62,7 +63,7 @@ func Place(c Claim, p placementv1alpha1.Offer, observed Observed, others []Other
 	}
 	r.Status = statusOf(c, all, behind)
 	r.Ready = !slices.ContainsFunc(all, func(w wanted) bool { return !w.Ready })
-	r.Details = details(sites, all)
+	r.Details = details(all)
 	r.Refusal = refusalOf(c, all, behind)
 	if r.Refusal != nil {
 		r.Status.Message = r.Refusal.Message
@@ -71,8 +72,14 @@ func Place(c Claim, p placementv1alpha1.Offer, observed Observed, others []Other
 }
 
 // clash reports subscriptions and Secrets of the claim that have the same name.
-func clash(c Claim) *Refusal {
+func clash(c Claim, sites []site) *Refusal {
 	names, secrets := map[string]bool{}, map[string]string{c.secret(): "the store"}
+	if len(sites) > 1 {
+		secrets[c.secret()+gatheredSuffix] = "the stores together"
+		for _, s := range sites {
+			secrets[s.secret(c.secret())] = "the store in " + s.String()
+		}
+	}
 	for _, s := range c.Subscriptions {
 		if names[s.Name] {
 			return refuse(c, ReasonNameClash, "two subscriptions are called %q: give one of them another name", s.Name)
@@ -93,11 +100,34 @@ type Other struct {
 	Stores        int
 }
 
+// Grows reports whether the claim asks for a store that is not there yet, so that a quota counts.
+func Grows(c Claim, p placementv1alpha1.Offer, observed Observed) bool {
+	if _, ok := quotaOf(c, p); !ok || c.EventStore != "" {
+		return false
+	}
+	sites, refusal := sites(c, p, observed)
+	return refusal == nil && grows(c, sites, observed)
+}
+
+func grows(c Claim, sites []site, observed Observed) bool {
+	there := map[string]bool{}
+	for _, r := range observed.own(c) {
+		there[text(r.Object, "spec", "providerConfigRef", "name")] = true
+	}
+	return slices.ContainsFunc(sites, func(s site) bool { return !there[s.providerConfig] })
+}
+
+// Stores returns how many stores a claim asks for.
+func Stores(c Claim, p placementv1alpha1.Offer) int {
+	sites, _ := sites(c, p, nil)
+	return max(1, len(sites))
+}
+
 // withinQuota reports whether the namespace may have the claim's stores beside those of the claims before it. Which claim is
-// one too many does not depend on who looks.
-func withinQuota(c Claim, p placementv1alpha1.Offer, sites []site, others []Other) *Refusal {
-	quota, ok := QuotaOf(c, p)
-	if !ok || c.EventStore != "" {
+// one too many does not depend on who looks; what is there already is never one too many.
+func withinQuota(c Claim, p placementv1alpha1.Offer, sites []site, observed Observed, others []Other) *Refusal {
+	quota, ok := quotaOf(c, p)
+	if !ok || c.EventStore != "" || !grows(c, sites, observed) {
 		return nil
 	}
 	before := 0
@@ -112,8 +142,11 @@ func withinQuota(c Claim, p placementv1alpha1.Offer, sites []site, others []Othe
 	return nil
 }
 
-// QuotaOf returns the quota of the claim's namespace; ok is false if there is none.
-func QuotaOf(c Claim, p placementv1alpha1.Offer) (q placementv1alpha1.Quota, ok bool) {
+// quotaOf returns the quota of the claim's namespace; ok is false if there is none.
+func quotaOf(c Claim, p placementv1alpha1.Offer) (q placementv1alpha1.Quota, ok bool) {
+	if c.Namespace == "" {
+		return q, false
+	}
 	for _, q := range p.Quotas {
 		if q.Namespace == c.Namespace {
 			return q, true

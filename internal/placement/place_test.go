@@ -70,7 +70,7 @@ func apply(r Result) Observed {
 		u := r.Resources[key].Object.DeepCopy()
 		u.SetUID(types.UID("uid-of-" + u.GetName()))
 		status := map[string]any{
-			"atProvider": map[string]any{"backend": "kafka", "endpoint": "broker:9092", "records": int64(7)},
+			"atProvider": map[string]any{"backend": "kafka", "endpoint": "broker:9092", "records": int64(7), "lagRecords": int64(0)},
 			"conditions": []any{
 				map[string]any{"type": "Ready", "status": "True"}, map[string]any{"type": "Synced", "status": "True"},
 				map[string]any{"type": "Accepted", "status": "True"},
@@ -259,6 +259,77 @@ func TestAdoptsAnothersNames(t *testing.T) {
 	r := Place(claimOf(t, "class: durable"), offer, plain, nil)
 	if diff := cmp.Diff([]string{"store"}, names(r)); diff != "" || r.Resources["store"].Object.GetName() != "orders-x7k2p-8f3d2" {
 		t.Errorf("it is made again (-want, +got):\n%s", diff)
+	}
+}
+
+// TestPlacementChanges has the platform team edit the Placement under a claim that nobody edits: its store stays where it is.
+func TestPlacementChanges(t *testing.T) {
+	c := claimOf(t, "{class: durable, subscriptions: [{name: a}]}")
+	before := Place(c, offerOf(t, offerYAML), nil, nil)
+	observed := apply(before)
+	if err := unstructured.SetNestedField(observed["store-aws-us-east-1-aws"].Object.Object, int64(6), "spec", "forProvider", "partitions"); err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct{ reason, was, is string }{
+		"ProviderConfig": {reason: "The ProviderConfig has another name.", was: "region: us-east-1, providerConfigs: {kafka: aws}", is: "region: us-east-1, providerConfigs: {kafka: new}"},
+		"Default":        {reason: "Other claims go elsewhere by default.", was: "defaultLocations: [{cloud: aws, region: us-east-1}]", is: "defaultLocations: [{cloud: aws, region: us-east-2}]"},
+		"Partitions":     {reason: "Other stores have another number.", was: "limits: {maxPartitions: 12,", is: "defaults: {partitions: 3}\n    limits: {maxPartitions: 4,"},
+	} {
+		offer := strings.Replace(offerYAML, tc.was, tc.is, 1)
+		if offer == offerYAML {
+			t.Fatalf("%s changes nothing", name)
+		}
+		after := Place(c, offerOf(t, offer), observed, nil)
+		if diff := cmp.Diff(names(before), names(after)); diff != "" || after.Refusal != nil || !after.Ready {
+			t.Errorf("%s: %s\n%+v (-before, +after):\n%s", name, tc.reason, after.Refusal, diff)
+			continue
+		}
+		for _, path := range [][]string{{"spec", "providerConfigRef", "name"}, {"spec", "writeConnectionSecretToRef", "name"}} {
+			if was, is := text(observed["store-aws-us-east-1-aws"].Object, path...), text(after.Resources["store-aws-us-east-1-aws"].Object, path...); was != is {
+				t.Errorf("%s: %s\n%v was %s, and is %s", name, tc.reason, path, was, is)
+			}
+		}
+		if n := number(after.Resources["store-aws-us-east-1-aws"].Object, "spec", "forProvider", "partitions"); n != 6 {
+			t.Errorf("%s: %s\nthe store has 6 partitions, and is to have %d", name, tc.reason, n)
+		}
+	}
+}
+
+// TestRefusedInUse refuses a change of a claim that is in use: what its applications and its author need to know stays.
+func TestRefusedInUse(t *testing.T) {
+	offer := offerOf(t, offerYAML)
+	c := claimOf(t, "{class: durable, connectionSecretName: s, subscriptions: [{name: a}]}")
+	observed := apply(Place(c, offer, nil, nil))
+	before := Place(c, offer, observed, nil)
+	refused := c
+	refused.Partitions = new(int32(13))
+	after := Place(refused, offer, observed, nil)
+	if after.Refusal == nil || after.Ready {
+		t.Fatalf("refusal %+v, ready %t", after.Refusal, after.Ready)
+	}
+	before.Status.Message = after.Status.Message
+	if diff := cmp.Diff(before.Status, after.Status); diff != "" {
+		t.Errorf("the status (-before, +after):\n%s", diff)
+	}
+	if diff := cmp.Diff(before.Details, after.Details); diff != "" {
+		t.Errorf("the details (-before, +after):\n%s", diff)
+	}
+}
+
+// TestMovedTwice has a third store in one location: each has a Secret of its own.
+func TestMovedTwice(t *testing.T) {
+	offer := offerOf(t, "{classes: [{name: a, backend: kafka}, {name: b, backend: pulsar}, {name: c, backend: redis}],"+
+		"locations: [{cloud: x, region: z, providerConfigs: {kafka: k, pulsar: p, redis: r}}]}")
+	observed := Observed{}
+	for _, class := range []string{"a", "b", "c"} {
+		observed = apply(Place(claimOf(t, "{class: "+class+", connectionSecretName: s}"), offer, observed, nil))
+	}
+	secrets := map[string]bool{}
+	for _, r := range observed {
+		secrets[text(r.Object, "spec", "writeConnectionSecretToRef", "name")] = true
+	}
+	if len(observed) != 3 || len(secrets) != 3 || !secrets["s"] {
+		t.Errorf("%d stores write to %v", len(observed), secrets)
 	}
 }
 

@@ -27,7 +27,8 @@ func ClaimOf(xr *unstructured.Unstructured) (Claim, error) {
 		Namespaced: xr.GetNamespace() != "", Confirm: xr.GetAnnotations()[v1alpha1.AnnotationConfirm],
 		Created: xr.GetCreationTimestamp().UTC().Format(time.RFC3339),
 	}
-	if name := xr.GetLabels()[LabelClaimName]; name != "" {
+	// Crossplane gives these labels to cluster-scoped ones; on others they are their author's.
+	if name := xr.GetLabels()[LabelClaimName]; name != "" && !c.Namespaced {
 		c.Name, c.Namespace = name, xr.GetLabels()[LabelClaimNamespace]
 		c.Kind = ClaimKinds[xr.GetKind()]
 	}

@@ -21,7 +21,7 @@ type site struct {
 }
 
 // sites returns where the claim's store is to be, in the order of the claim.
-func sites(c Claim, p placementv1alpha1.Offer) ([]site, *Refusal) {
+func sites(c Claim, p placementv1alpha1.Offer, observed Observed) ([]site, *Refusal) {
 	at := slices.IndexFunc(p.Classes, func(class placementv1alpha1.Class) bool { return class.Name == c.Class })
 	if at < 0 {
 		var names []string
@@ -31,7 +31,7 @@ func sites(c Claim, p placementv1alpha1.Offer) ([]site, *Refusal) {
 		return nil, refuse(c, ReasonUnknownClass, "class %q is not offered: set class to one of %s", c.Class, list(names))
 	}
 	class := p.Classes[at]
-	places, refusal := places(c, p, class)
+	places, refusal := places(c, p, class, observed)
 	if refusal != nil {
 		return nil, refusal
 	}
@@ -41,6 +41,7 @@ func sites(c Claim, p placementv1alpha1.Offer) ([]site, *Refusal) {
 		if refusal != nil {
 			return nil, refusal
 		}
+		s = observed.stay(c, s)
 		if i := slices.IndexFunc(all, func(other site) bool { return other.providerConfig == s.providerConfig }); i >= 0 {
 			if all[i].Place == place {
 				return nil, refuse(c, ReasonLocationTwice, "location %s is named twice: remove one of them", place)
@@ -52,10 +53,13 @@ func sites(c Claim, p placementv1alpha1.Offer) ([]site, *Refusal) {
 	return all, nil
 }
 
-// places returns those that the claim names, or else the class's.
-func places(c Claim, p placementv1alpha1.Offer, class placementv1alpha1.Class) ([]placementv1alpha1.Place, *Refusal) {
+// places returns those that the claim names, or else where it is already, or else the class's.
+func places(c Claim, p placementv1alpha1.Offer, class placementv1alpha1.Class, observed Observed) ([]placementv1alpha1.Place, *Refusal) {
 	if len(c.Locations) > 0 {
 		return c.Locations, nil
+	}
+	if there := observed.places(c, class.DefaultLocations); len(there) > 0 {
+		return there, nil
 	}
 	if len(class.DefaultLocations) > 0 {
 		return class.DefaultLocations, nil

@@ -34,6 +34,19 @@ func (c briefClient) Get(ctx context.Context, name client.ObjectKey, o client.Ob
 	return err
 }
 
+// Update implements [client.Writer]. The API server answers with the status that it has; what was observed since is kept.
+func (c briefClient) Update(ctx context.Context, o client.Object, opts ...client.UpdateOption) error {
+	if _, ok := o.(Object); !ok {
+		return c.Client.Update(ctx, o, opts...)
+	}
+	observed := reflect.ValueOf(o.DeepCopyObject()).Elem().FieldByName("Status")
+	err := c.Client.Update(ctx, o, opts...)
+	if err == nil {
+		reflect.ValueOf(o).Elem().FieldByName("Status").Set(observed)
+	}
+	return err
+}
+
 // Status implements [client.StatusClient].
 func (c briefClient) Status() client.SubResourceWriter { return briefStatus{c.Client.Status()} }
 

@@ -204,6 +204,23 @@ func TestFenceCutsProducers(t *testing.T) {
 	f.must(t, f.login(t.Context(), t, d.Principal.Name, f.password(t, d.Principal.Name)))
 }
 
+// TestDeletionGoesOn has a deletion stop after it has taken a topic, as it does when the broker goes: the next one fences what is
+// left, and ends it.
+func TestDeletionGoesOn(t *testing.T) {
+	f := start(t, broker.PulsarOptions{})
+	d, c := f.store(t, "shop.orders")
+	d.Snapshots = true
+	f.applyStore(t, d, c)
+	f.must(t, f.backend.delete(t.Context(), "DeleteStores", f.backend.topic(d.Name, layout.PulsarEvents)+"/partitions", "force", "true"))
+	f.must(t, f.backend.FenceStores(t.Context(), []string{d.Name})[0])
+	f.must(t, f.backend.UnfenceStores(t.Context(), []string{d.Name})[0])
+	f.must(t, f.backend.FenceStores(t.Context(), []string{d.Name})[0])
+	f.must(t, f.backend.DeleteStores(t.Context(), []backend.StoreDeletion{{Name: d.Name, Owner: d.Owner}})[0])
+	if o := f.readStore(t, d.Name); o.Exists() {
+		t.Errorf("it is not gone: %+v", o)
+	}
+}
+
 // TestStoreBeingDeleted begins a deletion that does not end: the store belongs to who deletes it, and is gone for subscriptions.
 func TestStoreBeingDeleted(t *testing.T) {
 	f := start(t, broker.PulsarOptions{})

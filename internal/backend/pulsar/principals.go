@@ -224,6 +224,9 @@ func (b *Backend) FenceStores(ctx context.Context, names []string) []error {
 		} else {
 			err = b.setRights(ctx, kind, store, n, role.Name, fenced(permissions))
 		}
+		if isAbsent(err) { // A deletion that stopped half way has taken a topic already, on which nothing can be allowed.
+			err = b.takeRights(ctx, kind, store, n, role.Name)
+		}
 		if err != nil {
 			return err
 		}
@@ -244,7 +247,7 @@ func (b *Backend) UnfenceStores(ctx context.Context, names []string) []error {
 		case slices.Equal(n.rightsOf(role.Name, b.fullName(store, "")), spelled(permissions)):
 			return nil
 		default:
-			return b.setRights(ctx, kind, store, n, role.Name, permissions)
+			return unlessAbsent(b.setRights(ctx, kind, store, n, role.Name, permissions)) // What is gone cannot be written to.
 		}
 	})
 }

@@ -55,15 +55,18 @@ func TestREADME(t *testing.T) {
 		if err := yaml.Unmarshal([]byte(strings.ReplaceAll(doc, "registry.example.org", cp.RegistryAddr())), &u.Object); err != nil {
 			t.Fatalf("cannot read the README's %s: %v", doc, err)
 		}
-		if k := u.GetKind(); k == "Provider" || k == "Configuration" {
+		image, _, _ := unstructured.NestedString(u.Object, "spec", "package")
+		if k := u.GetKind(); k == "Provider" || k == "Configuration" || k == "Function" && strings.HasPrefix(image, cp.RegistryAddr()) || k == "EnvironmentConfig" {
 			if err := cp.Client().Create(t.Context(), u); err != nil {
 				t.Fatal(err)
 			}
-			installed = append(installed, u)
+			if k != "EnvironmentConfig" {
+				installed = append(installed, u)
+			}
 		}
 	}
-	if len(installed) != 2 {
-		t.Fatalf("the README installs %d packages of ours, want 2", len(installed))
+	if len(installed) != 3 {
+		t.Fatalf("the README installs %d packages of ours, want 3", len(installed))
 	}
 	for _, u := range installed {
 		eventually(t, u.GetKind()+" "+u.GetName()+" is healthy", func(ctx context.Context) (bool, string) {

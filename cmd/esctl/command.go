@@ -23,7 +23,7 @@ func newCommand(binary string) *cobra.Command {
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	k := bindKubeconfig(c)
-	c.AddCommand(explainCommand(k), renderCommand())
+	c.AddCommand(explainCommand(k), diffCommand(k), renderCommand())
 	return c
 }
 

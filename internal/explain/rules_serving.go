@@ -15,8 +15,11 @@ func kinds(d *diagnosis) {
 		gk := schema.GroupKind{Group: n.text("spec", "group"), Kind: n.text("spec", "names", "kind")}
 		known[gk] = n
 		if c := n.condition("Established"); n.text("spec", "state") != "Active" {
-			d.add(n, fmt.Sprintf("the kind %s of %s is not activated, so that the API server does not serve it", gk.Kind, gk.Group),
-				fmt.Sprintf("create a ManagedResourceActivationPolicy whose spec.activate has %s, or install the package configuration-eventstore, which has one", n.Name))
+			do := "create a ManagedResourceActivationPolicy whose spec.activate has " + n.Name
+			if roleOf(schema.GroupVersionKind{Group: gk.Group}) == RoleManaged {
+				do += ", or install the package configuration-eventstore, which has one"
+			}
+			d.add(n, fmt.Sprintf("the kind %s of %s is not activated, so that the API server does not serve it", gk.Kind, gk.Group), do)
 		} else if c.isFalse() {
 			d.add(n, fmt.Sprintf("%s is not established: %s", n.Ref, c.message), "look at its status")
 		}

@@ -48,19 +48,10 @@ func (e *external[T]) Observe(ctx context.Context, mg T) (runtimemanaged.Externa
 		return e.observeDeleted(mg)
 	}
 	settleLosses(mg)
-	if e.credentials, err = binding.Of(ctx, e.Client, mg, mg.PrincipalSecretRef(), e.broker.Principals, e.issue(name)); err != nil {
-		return runtimemanaged.ExternalObservation{}, err
-	}
-	e.desired = desired(mg, e.owner, e.broker.Capabilities())
-	e.desired.Settings, e.desired.Invalid = e.broker.StoreSettings(e.desired)
-	if e.credentials != (binding.Credentials{}) {
-		e.desired.Principal = e.broker.StorePrincipal(name, e.credentials.User(), e.credentials.Password)
-	}
-	c, err := e.context(ctx, mg)
+	c, err := e.decide(ctx, mg)
 	if err != nil {
 		return runtimemanaged.ExternalObservation{}, err
 	}
-	e.plan = plan.Store(e.desired, observed, c)
 	ours := c.ObserveOnly || plan.Owned(e.owner, observed.Owner)
 
 	e.setStatus(mg, ours)
@@ -83,6 +74,26 @@ func (e *external[T]) Observe(ctx context.Context, mg T) (runtimemanaged.Externa
 		o.ResourceLateInitialized = lateInitialize(mg.Parameters(), e.partitions(mg, creates))
 	}
 	return o, nil
+}
+
+// decide plans what to change of what was observed.
+func (e *external[T]) decide(ctx context.Context, mg T) (plan.Context, error) {
+	name := meta.GetExternalName(mg)
+	var err error
+	if e.credentials, err = binding.Of(ctx, e.Client, mg, mg.PrincipalSecretRef(), e.broker.Principals, e.issue(name)); err != nil {
+		return plan.Context{}, err
+	}
+	e.desired = desired(mg, e.owner, e.broker.Capabilities())
+	e.desired.Settings, e.desired.Invalid = e.broker.StoreSettings(e.desired)
+	if e.credentials != (binding.Credentials{}) {
+		e.desired.Principal = e.broker.StorePrincipal(name, e.credentials.User(), e.credentials.Password)
+	}
+	c, err := e.context(ctx, mg)
+	if err != nil {
+		return plan.Context{}, err
+	}
+	e.plan = plan.Store(e.desired, e.observed, c)
+	return c, nil
 }
 
 // partitions is how many partitions the store has, or is about to get; 0 if that is not known, or not to be written.

@@ -50,21 +50,9 @@ func (e *external[T]) Observe(ctx context.Context, mg T) (runtimemanaged.Externa
 	if meta.WasDeleted(mg) {
 		return e.observeDeleted(mg)
 	}
-	if e.store, err = e.broker.Store(ctx, e.id.Store, e.watcher); err != nil {
+	if err := e.decide(ctx, mg); err != nil {
 		return runtimemanaged.ExternalObservation{}, err
 	}
-	if e.credentials, err = binding.Of(ctx, e.Client, mg, mg.PrincipalSecretRef(), e.broker.Principals, e.issue); err != nil {
-		return runtimemanaged.ExternalObservation{}, err
-	}
-	e.desired = desired(mg, e.id, e.owner)
-	e.desired.Settings = e.broker.SubscriptionSettings(e.desired)
-	if e.credentials != (binding.Credentials{}) {
-		e.desired.Principal = e.broker.SubscriptionPrincipal(e.id, e.credentials.User(), e.credentials.Password)
-	}
-	if err := e.setContext(ctx, mg); err != nil {
-		return runtimemanaged.ExternalObservation{}, err
-	}
-	e.plan = plan.Subscription(e.desired, observed, e.context)
 
 	e.setStatus(mg)
 	mg.SetConditions(condition.Of(e.plan, observed.Exists(), nil)...)
@@ -81,6 +69,27 @@ func (e *external[T]) Observe(ctx context.Context, mg T) (runtimemanaged.Externa
 		o.ConnectionDetails = e.details(mg)
 	}
 	return o, nil
+}
+
+// decide plans what to change of what was observed.
+func (e *external[T]) decide(ctx context.Context, mg T) error {
+	var err error
+	if e.store, err = e.broker.Store(ctx, e.id.Store, e.watcher); err != nil {
+		return err
+	}
+	if e.credentials, err = binding.Of(ctx, e.Client, mg, mg.PrincipalSecretRef(), e.broker.Principals, e.issue); err != nil {
+		return err
+	}
+	e.desired = desired(mg, e.id, e.owner)
+	e.desired.Settings = e.broker.SubscriptionSettings(e.desired)
+	if e.credentials != (binding.Credentials{}) {
+		e.desired.Principal = e.broker.SubscriptionPrincipal(e.id, e.credentials.User(), e.credentials.Password)
+	}
+	if err := e.setContext(ctx, mg); err != nil {
+		return err
+	}
+	e.plan = plan.Subscription(e.desired, e.observed, e.context)
+	return nil
 }
 
 // issue makes the password of the subscription's user, or keeps the current one.

@@ -8,8 +8,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 var update = flag.Bool("update", false, "write what was explained to the golden files")
@@ -244,8 +246,18 @@ var cases = map[string]struct {
 		plant: func(w *world) {
 			w.set("XEventStore", "orders", map[string]any{}, "status")
 			w.says("EventStoreClaim", "orders", "Ready", "False", "Waiting", "")
+			w.of("XEventStore", "orders").SetCreationTimestamp(metav1.Now())
 		},
 		want: "XEventStore orders-7xk2p is new",
+	},
+	"Slow": {
+		reason: "Crossplane says nothing of a function that it waits for.",
+		plant: func(w *world) {
+			w.set("XEventStore", "orders", map[string]any{}, "status")
+			w.says("EventStoreClaim", "orders", "Ready", "False", "Waiting", "")
+			w.of("XEventStore", "orders").SetCreationTimestamp(metav1.NewTime(time.Now().Add(-time.Minute)))
+		},
+		want: "XEventStore orders-7xk2p has not been composed for 30s: Function crossplane-contrib-function-eventstore hangs",
 	},
 }
 

@@ -3,6 +3,8 @@ package explain
 import (
 	"fmt"
 	"regexp"
+	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -133,6 +135,31 @@ func absent(d *diagnosis) {
 	}
 }
 
+// patience is how long Crossplane may take to compose something new before somebody is suspected.
+const patience = 30 * time.Second
+
+// slow reports a composite resource that Crossplane has not composed yet: it says nothing while it waits for a function, which
+// is for minutes.
+func (d *diagnosis) slow() bool {
+	for _, n := range d.all(RoleComposite) {
+		if n.State != Found || n.condition("Synced").status != "" || d.At.Sub(n.Object.GetCreationTimestamp().Time) < patience {
+			continue
+		}
+		var names []string
+		culprit := n
+		for _, f := range d.all(RoleFunction) {
+			names, culprit = append(names, f.Ref.String()), f
+		}
+		if len(names) == 0 {
+			continue
+		}
+		d.add(culprit, fmt.Sprintf("%s has not been composed for %s: %s hangs, or Crossplane does not run", n.Ref, patience, strings.Join(names, " or ")),
+			"look at the logs of their pods, and restart them; after some minutes Crossplane says itself which function does not answer")
+		return true
+	}
+	return false
+}
+
 // waiting: it is not ready yet, and nobody says why.
 func waiting(d *diagnosis) {
 	r := d.Root
@@ -147,6 +174,9 @@ func waiting(d *diagnosis) {
 			}
 		}
 		d.add(r, r.Ref.String()+" is being deleted", "wait; if that takes longer than a minute, look at the finalizers, and at the log of Crossplane's pod")
+		return
+	}
+	if d.slow() {
 		return
 	}
 	for _, n := range d.all(RoleManaged, RoleComposite, RoleClaim) {

@@ -70,13 +70,13 @@ var faults = map[string]struct {
 		},
 	},
 	"FunctionHangs": {
-		reason: "It takes requests, and answers none. Crossplane gives up after two minutes.",
+		reason: "It takes requests, and answers none. Crossplane says so only after some minutes.",
 		plant: func(t *testing.T, p *plot) string {
 			name, _ := install(t, "function-explain-hang")
 			stopped(t, "function-explain-hang")
 			p.composition(t, name, placementStep(offered))
 			create(t, p.claim(t, "fast", "good"))
-			return "Function crossplane-contrib-function-explain-hang hangs"
+			return "Function crossplane-contrib-function-explain-hang hangs" // By whomever it is found first.
 		},
 	},
 	"NotActivated": {

@@ -30,8 +30,9 @@ type stage struct{ binary string } // esctl
 // A plot is one fault.
 type plot struct {
 	*stage
-	namespace string
-	named     string // The Composition.
+	namespace  string
+	named      string // The Composition.
+	namespaced bool   // The claim is a namespaced composite resource.
 }
 
 func newStage(t *testing.T) *stage {
@@ -90,16 +91,20 @@ func (p *plot) composition(t *testing.T, function, step string) {
 	if p.namespace != "" {
 		p.named = "explain-" + p.namespace
 	}
+	kind := "XEventStore"
+	if p.namespaced {
+		kind = "AppEventStore"
+	}
 	manifest(t, fmt.Sprintf(`
 apiVersion: apiextensions.crossplane.io/v1
 kind: Composition
 metadata: {name: %s}
 spec:
-  compositeTypeRef: {apiVersion: platform.eventstore.crossplane.io/v1alpha1, kind: XEventStore}
+  compositeTypeRef: {apiVersion: platform.eventstore.crossplane.io/v1alpha1, kind: %s}
   mode: Pipeline
   pipeline:
     - {step: place, functionRef: {name: %s}, %s}
-`, p.named, function, step))
+`, p.named, kind, function, step))
 }
 
 func placementStep(environment string) string {
@@ -110,15 +115,19 @@ func placementStep(environment string) string {
 func (p *plot) claim(t *testing.T, class, region string) *unstructured.Unstructured {
 	t.Helper()
 	u := &unstructured.Unstructured{}
+	kind, composition := "EventStoreClaim", fmt.Sprintf("compositionRef: {name: %s}", p.named)
+	if p.namespaced {
+		kind, composition = "AppEventStore", fmt.Sprintf("crossplane: {%s}", composition)
+	}
 	text := fmt.Sprintf(`
 apiVersion: platform.eventstore.crossplane.io/v1alpha1
-kind: EventStoreClaim
+kind: %s
 metadata: {namespace: %s, name: orders}
 spec:
   class: %s
   locations: [{cloud: local, region: %s}]
-  compositionRef: {name: %s}
-`, p.namespace, class, region, p.named)
+  %s
+`, kind, p.namespace, class, region, composition)
 	if err := yaml.Unmarshal([]byte(text), &u.Object); err != nil {
 		t.Fatal(err)
 	}

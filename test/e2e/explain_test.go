@@ -28,6 +28,15 @@ var faults = map[string]struct {
 	"WrongPassword":   {reason: "The broker knows another password.", plant: asks("fast", "unauthorized", "ProviderConfig explain-unauthorized: its broker refuses the credentials (Unauthorized)")},
 	"NoSecret":        {reason: "The ProviderConfig names a Secret that is not there.", plant: asks("fast", "no-secret", "Secret crossplane-system/explain-nowhere, which ProviderConfig explain-no-secret names, does not exist")},
 	"NoConfig":        {reason: "The Placement names a ProviderConfig that is not there.", plant: asks("fast", "no-config", "ProviderConfig explain-no-config, which EventStore ")},
+	"Namespaced": {
+		reason: "A namespaced composite resource names ClusterProviderConfigs.",
+		plant: func(t *testing.T, p *plot) string {
+			p.namespaced = true
+			p.composition(t, ourFunction, placementStep(offered))
+			create(t, p.claim(t, "fast", "no-config"))
+			return "ClusterProviderConfig explain-no-config, which EventStore " + p.namespace + "/orders-"
+		},
+	},
 	"NoEnvironment": {
 		reason: "The platform team has not said what claims become.",
 		plant: func(t *testing.T, p *plot) string {

@@ -44,8 +44,10 @@ func TestParseOffer(t *testing.T) {
 		"NoBackend":       {reason: "There is no such broker.", offer: "{classes: [{name: a, backend: rabbit}], " + where + "}", want: "kafka, pulsar, redis"},
 		"Nowhere":         {reason: "A location with two brokers does not say which.", offer: "{classes: [{name: a, locations: [{cloud: c, region: r}]}], " + where + "}", want: "not offered in c/r"},
 		"UnknownLocation": {reason: "A class cannot be where nothing is.", offer: "{classes: [{name: a, backend: kafka, locations: [{cloud: mars, region: north}]}], " + where + "}", want: "mars/north is not among"},
-		"NoProviderConfig": {reason: "Nobody can reach a broker there.", offer: "{classes: [{name: a, backend: kafka}], locations: [{cloud: c, region: r, providerConfigs: {}}]}",
-			want: "has no providerConfigs"},
+		"NoProviderConfig": {
+			reason: "Nobody can reach a broker there.", offer: "{classes: [{name: a, backend: kafka}], locations: [{cloud: c, region: r, providerConfigs: {}}]}",
+			want: "has no providerConfigs",
+		},
 		"Spelling":     {reason: "Labels and names are made of it.", offer: "{classes: [{name: a, backend: kafka}], locations: [{cloud: AWS, region: us_east, providerConfigs: {kafka: k}}]}", want: "lower case letters"},
 		"NoPartitions": {reason: "Nothing could be made.", offer: "{classes: [{name: a, backend: kafka, limits: {maxPartitions: 0}}], " + where + "}", want: "a limit is too low"},
 		"QuotaTwice":   {reason: "Nobody knows which counts.", offer: "{classes: [{name: a, backend: kafka}], " + where + ", quotas: [{namespace: shop, stores: 1}, {namespace: shop, stores: 2}]}", want: `namespace "shop" has two quotas`},

@@ -72,7 +72,8 @@ func apply(r Result) Observed {
 		status := map[string]any{
 			"atProvider": map[string]any{"backend": "kafka", "endpoint": "broker:9092", "records": int64(7), "lagRecords": int64(0)},
 			"conditions": []any{
-				map[string]any{"type": "Ready", "status": "True"}, map[string]any{"type": "Synced", "status": "True"},
+				map[string]any{"type": "Ready", "status": "True"},
+				map[string]any{"type": "Synced", "status": "True"},
 				map[string]any{"type": "Accepted", "status": "True"},
 			},
 		}

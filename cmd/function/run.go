@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/crossplane/function-sdk-go/logging"
 	fnv1 "github.com/crossplane/function-sdk-go/proto/v1"
@@ -39,7 +41,10 @@ func (r *runner) RunFunction(_ context.Context, req *fnv1.RunFunctionRequest) (*
 	rsp := response.To(req, response.DefaultTTL)
 	if err := r.run(req, rsp); err != nil {
 		r.log.Info("Cannot compose", "error", err)
-		response.Fatal(rsp, err) // Nothing is changed then, and nothing deleted.
+		message := strings.ReplaceAll(err.Error(), "\n", "; ")
+		response.Fatal(rsp, errors.New(message)) // Nothing is changed then, and nothing deleted.
+		// A claim does not tell why its composite resource is not synced.
+		response.ConditionFalse(rsp, string(v1alpha1.TypeAccepted), string(placement.ReasonPlacement)).WithMessage(message).TargetCompositeAndClaim()
 	}
 	return rsp, nil
 }

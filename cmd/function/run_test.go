@@ -83,14 +83,14 @@ func TestRunFunction(t *testing.T) {
 		"Namespaced": {reason: "The same for namespaced composite resources.", input: inline, xr: namespaced, composed: 1, accepted: fnv1.Status_STATUS_CONDITION_TRUE},
 		"NotAClaim":  {reason: "Labels of a namespaced one are its author's.", input: inline, xr: strings.Replace(namespaced, "metadata: {", "metadata: {labels: {crossplane.io/claim-name: a, crossplane.io/claim-namespace: b}, ", 1), composed: 1, accepted: fnv1.Status_STATUS_CONDITION_TRUE},
 		"Refused":    {reason: "A claim that cannot be is not composed, and says why.", input: inline, xr: strings.Replace(claim, "class: fast", "class: gold", 1), accepted: fnv1.Status_STATUS_CONDITION_FALSE},
-		"Typo":       {reason: "With a Placement that is wrong nothing is changed.", input: strings.Replace(inline, "backend", "backends", 1), xr: claim, fatal: `unknown field "backends"`},
+		"Typo":       {reason: "With a Placement that is wrong nothing is changed.", input: strings.Replace(inline, "backend", "backends", 1), xr: claim, fatal: `unknown field "backends"`, accepted: fnv1.Status_STATUS_CONDITION_FALSE},
 		"Asks":       {reason: "The Placement is elsewhere: it is asked for.", input: elsewhere, xr: claim, requires: environment},
 		"Missing": {
 			reason: "The Placement is not there: nothing is changed.", input: elsewhere, xr: claim, requires: environment,
 			required: func(*testing.T) map[string]*fnv1.Resources {
 				return map[string]*fnv1.Resources{environment: {}}
 			},
-			fatal: `there is no EnvironmentConfig "eventstore-placement"`,
+			fatal: `there is no EnvironmentConfig "eventstore-placement"`, accepted: fnv1.Status_STATUS_CONDITION_FALSE,
 		},
 		"Found": {
 			reason: "The Placement has a quota, and the claim is the first.", input: elsewhere, xr: claim, requires: others, composed: 1, accepted: fnv1.Status_STATUS_CONDITION_TRUE,

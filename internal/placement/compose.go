@@ -89,7 +89,7 @@ func object(c Claim, s site, kind, externalName string, parameters map[string]an
 // ProviderConfig. A Secret's name is taken once: the first location has it as it is.
 func finish(c Claim, s site, u *unstructured.Unstructured, role, subscription, secret string, observed Observed, taken map[string]bool) wanted {
 	w := wanted{site: s, subscription: subscription, listed: subscription != "" && c.EventStore == "", key: fmt.Sprintf("%s-%s-%s-%s", role, s.Cloud, s.Region, s.providerConfig)}
-	u.SetName(fmt.Sprintf("%.*s-%s-%s-%s", maxPrefix, c.Composite, s.Cloud, s.Region, digest(c.Kind, c.UID, role, s.providerConfig)))
+	u.SetName(fmt.Sprintf("%.*s-%s-%s-%s", maxPrefix, c.Composite, s.Cloud, s.Region, digest(c.Kind, c.Composite, role, s.providerConfig)))
 	key, was, ok := observed.find(u)
 	has := ""
 	if ok {
@@ -106,7 +106,11 @@ func finish(c Claim, s site, u *unstructured.Unstructured, role, subscription, s
 	if !c.Namespaced {
 		ref["namespace"] = c.secretNamespace(w.listed)
 	}
-	u.Object["spec"].(map[string]any)["writeConnectionSecretToRef"] = ref //nolint:forcetypeassert // See object.
+	spec := u.Object["spec"].(map[string]any) //nolint:forcetypeassert // See object.
+	spec["writeConnectionSecretToRef"] = ref
+	if w.was != nil && w.was.comesBack(c.Confirm) {
+		spec["managementPolicies"] = []any{"Observe", "Create", "Update", "LateInitialize"}
+	}
 	w.Resource = Resource{Object: u, Ready: w.was != nil && condition(w.was.Object, "Ready").status == "True"}
 	return w
 }

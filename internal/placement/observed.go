@@ -158,6 +158,12 @@ func (r ObservedResource) goes(confirmed, token string) bool {
 		text(r.Object, "spec", "forProvider", "deletionProtection") != string(v1alpha1.DeletionProtectionAlways)
 }
 
+// comesBack reports whether a resource is being deleted that is asked for again. Nobody can take its deletion back; but without
+// the right to delete, the provider lets go of what is on the broker, and the resource that is made next finds it.
+func (r ObservedResource) comesBack(confirmed string) bool {
+	return r.Object.GetDeletionTimestamp() != nil && !plan.Confirmed(confirmed, r.token())
+}
+
 // hasMore reports whether a subscription may not have read everything: as far as is known, or if that is not known.
 func (r ObservedResource) hasMore() bool {
 	_, known, _ := unstructured.NestedFieldNoCopy(r.Object.Object, "status", "atProvider", "lagRecords")

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
@@ -237,6 +238,37 @@ func TestMove(t *testing.T) {
 	if diff := cmp.Diff(names(before), names(back)); diff != "" || back.Refusal != nil {
 		t.Errorf("put back: %+v (-want, +got):\n%s", back.Refusal, diff)
 	}
+}
+
+// TestComesBack asks again for a store that is being deleted: it is let go of, unless its deletion was confirmed.
+func TestComesBack(t *testing.T) {
+	offer := offerOf(t, offerYAML)
+	c := claimOf(t, "class: durable")
+	key := "store-aws-us-east-1-aws"
+	first := Place(c, offer, nil, nil)
+	observed := apply(first)
+	if p := policies(Place(c, offer, observed, nil).Resources[key]); p != nil {
+		t.Errorf("what is not being deleted has managementPolicies %v", p)
+	}
+	deleted := metav1.Now()
+	observed[key].Object.SetDeletionTimestamp(&deleted)
+	if p := policies(Place(c, offer, observed, nil).Resources[key]); len(p) == 0 || slices.Contains(p, "Delete") || slices.Contains(p, "*") {
+		t.Errorf("what is being deleted has managementPolicies %v, want all but Delete", p)
+	}
+	again := c
+	again.UID = "0002"
+	if was, is := first.Resources[key].Object.GetName(), Place(again, offer, nil, nil).Resources[key].Object.GetName(); was != is {
+		t.Errorf("the same claim, applied again, does not find %s, but makes %s", was, is)
+	}
+	c.Confirm = observed[key].token()
+	if p := policies(Place(c, offer, observed, nil).Resources[key]); p != nil {
+		t.Errorf("what is being deleted, and was confirmed, has managementPolicies %v", p)
+	}
+}
+
+func policies(r Resource) []string {
+	all, _, _ := unstructured.NestedStringSlice(r.Object.Object, "spec", "managementPolicies")
+	return all
 }
 
 // TestSubscriptionsRemoved drops those that have read everything, and keeps the others.

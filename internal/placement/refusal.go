@@ -23,6 +23,8 @@ const (
 	// ReasonLeftBehind: stores or subscriptions are not asked for any more, and hold something: they stay until that is
 	// confirmed.
 	ReasonLeftBehind Reason = "LeftBehind"
+	// ReasonPlacement: the Placement is missing, or cannot be used. Nobody knows then what the claim should be.
+	ReasonPlacement Reason = "PlacementInvalid"
 )
 
 // A Refusal says why a claim is not made as it is, and what to do. The message is one sentence that names the claim.

@@ -5,7 +5,9 @@ import (
 	"maps"
 	"reflect"
 
+	"github.com/crossplane/crossplane-runtime/v2/pkg/errors"
 	"github.com/crossplane/crossplane-runtime/v2/pkg/meta"
+	runtimemanaged "github.com/crossplane/crossplane-runtime/v2/pkg/reconciler/managed"
 	"github.com/crossplane/crossplane-runtime/v2/pkg/resource"
 	xpv2 "github.com/crossplane/crossplane/apis/v2/core/v2"
 	corev1 "k8s.io/api/core/v1"
@@ -39,12 +41,29 @@ func (c briefClient) Update(ctx context.Context, o client.Object, opts ...client
 	if _, ok := o.(Object); !ok {
 		return c.Client.Update(ctx, o, opts...)
 	}
+	if err := announced(ctx, o); err != nil {
+		return err
+	}
 	observed := reflect.ValueOf(o.DeepCopyObject()).Elem().FieldByName("Status")
 	err := c.Client.Update(ctx, o, opts...)
 	if err == nil {
 		reflect.ValueOf(o).Elem().FieldByName("Status").Set(observed)
 	}
 	return err
+}
+
+// announced has the announcement of a creation save the finalizer. The runtime reads the resource again if somebody else has
+// changed it since, and knows only of annotations then: what is created for a resource without a finalizer would stay when
+// that is deleted.
+func announced(ctx context.Context, o client.Object) error {
+	if !passOf(ctx).creates || meta.FinalizerExists(o, runtimemanaged.FinalizerName) {
+		return nil
+	}
+	if meta.WasDeleted(o) {
+		return errors.New("cannot announce the creation: the resource is being deleted")
+	}
+	meta.AddFinalizer(o, runtimemanaged.FinalizerName)
+	return nil
 }
 
 // Status implements [client.StatusClient].

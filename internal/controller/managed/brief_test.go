@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/crossplane/crossplane-runtime/v2/pkg/meta"
+	runtimemanaged "github.com/crossplane/crossplane-runtime/v2/pkg/reconciler/managed"
 	xpv2 "github.com/crossplane/crossplane/apis/v2/core/v2"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -63,6 +64,41 @@ func TestBriefStatus(t *testing.T) {
 				t.Errorf("%s\nthe status was written %d times (%v), want %d", tc.reason, w.writes, err, tc.want)
 			}
 		})
+	}
+}
+
+// objectWriter keeps what was written last.
+type objectWriter struct {
+	client.Client
+	wrote client.Object
+}
+
+func (w *objectWriter) Update(_ context.Context, o client.Object, _ ...client.UpdateOption) error {
+	w.wrote = o
+	return nil
+}
+
+func TestAnnounced(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason  string
+		creates bool
+		deleted bool
+		want    bool // It is written with the finalizer.
+		fails   bool
+	}{
+		"Conflict": {reason: "The runtime has read it again, without what was not saved yet.", creates: true, want: true},
+		"Deleted":  {reason: "It was deleted meanwhile: nobody would delete what is created now.", creates: true, deleted: true, fails: true},
+		"Other":    {reason: "Nothing is announced."},
+	} {
+		w, mg := &objectWriter{}, &v1alpha1.EventStore{}
+		if tc.deleted {
+			mg.SetDeletionTimestamp(new(metav1.Now()))
+		}
+		ctx := context.WithValue(t.Context(), passKey{}, &pass{creates: tc.creates})
+		err := briefClient{w}.Update(ctx, mg)
+		if got := meta.FinalizerExists(mg, runtimemanaged.FinalizerName); got != tc.want || (err != nil) != tc.fails || (w.wrote == nil) != tc.fails {
+			t.Errorf("%s: %s\nthe finalizer is there: %t, want %t; %v", name, tc.reason, got, tc.want, err)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	kerrors "k8s.io/apimachinery/pkg/api/errors"
@@ -18,6 +19,9 @@ type Options struct {
 	Kube     client.Client
 	Subjects []*Subject
 	Seed     uint64
+
+	// Of says which changes are made. Default: all.
+	Of func(Change) bool
 
 	// Most is how many changes are made, drawn from the catalogue. Default: all.
 	Most int
@@ -62,6 +66,9 @@ func Run(ctx context.Context, o Options) (r Result, err error) {
 		return r, err
 	}
 	rand.New(rand.NewPCG(o.Seed, 0)).Shuffle(len(changes), func(i, j int) { changes[i], changes[j] = changes[j], changes[i] })
+	if o.Of != nil {
+		changes = slices.DeleteFunc(changes, func(c Change) bool { return !o.Of(c) })
+	}
 	if o.Most > 0 {
 		changes = changes[:min(o.Most, len(changes))]
 	}

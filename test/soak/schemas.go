@@ -30,6 +30,7 @@ func breakSchemas(ctx context.Context, s *stack.Stack, brokers []*brokerUnderTes
 		}
 		subjects = append(subjects, subject)
 	}
-	r, err := schemas.Run(ctx, schemas.Options{Kube: s.Client(), Subjects: subjects, Seed: o.seed, Most: o.schemas, Progress: os.Stderr})
+	// Crossplane leaves a composite resource alone for five minutes whose resources change too often.
+	r, err := schemas.Run(ctx, schemas.Options{Kube: s.Client(), Subjects: subjects, Seed: o.seed, Most: o.schemas, Patience: 2 * patience, Progress: os.Stderr})
 	return r.String(), err
 }

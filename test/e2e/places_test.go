@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -53,6 +55,7 @@ func TestPlaces(t *testing.T) {
 			if len(s.Locations) != 3 || len(s.Subscriptions) != 3 || s.Message != "" || s.Binding.Name != "ledger-events" {
 				t.Fatalf("the status is %+v", s)
 			}
+			traced(t, claim)
 			gathered := secret(t, ns, own, "aws.us-east-1.password", "azure.eastus.password", "alibaba.cn-hangzhou.password")
 			for i, at := range sites() {
 				l, sub := s.Locations[i], s.Subscriptions[i]
@@ -71,6 +74,22 @@ func TestPlaces(t *testing.T) {
 			}
 			remove(t, claim, "ledger")
 		})
+	}
+}
+
+// traced has Crossplane's own command find all that a claim is made of.
+func traced(t *testing.T, claim *unstructured.Unstructured) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), world.Crank(), "beta", "trace", claim.GetKind()+".platform.eventstore.crossplane.io", claim.GetName(), "-n", claim.GetNamespace(), "-o", "wide")
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+world.Kubeconfig())
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("crossplane beta trace: %v\n%s", err, out)
+	}
+	for _, u := range made(t.Context(), t, claim) {
+		if !strings.Contains(string(out), u.GetKind()+"/"+u.GetName()) {
+			t.Errorf("crossplane beta trace does not show %s %s:\n%s", u.GetKind(), u.GetName(), out)
+		}
 	}
 }
 

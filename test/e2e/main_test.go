@@ -36,6 +36,10 @@ var world struct {
 }
 
 func TestMain(m *testing.M) {
+	// These tests wait much more than they work.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
 	flag.Parse() // For testing.Short.
 	code, err := run(m)
 	if err != nil {
@@ -61,7 +65,11 @@ func run(m *testing.M) (code int, err error) {
 		return 0, fmt.Errorf("cannot build the order service: %w\n%s", err, out)
 	}
 	// Nothing is activated but what our Configuration activates.
-	world.Stack, err = stack.Start(ctx, stack.Options{Dir: filepath.Join(dir, "state"), Activation: "", Brokers: []string{stack.Redis, stack.Kafka, stack.Pulsar}, ProviderArgs: []string{"--drift-interval=2s"}})
+	world.Stack, err = stack.Start(ctx, stack.Options{
+		Dir: filepath.Join(dir, "state"), Activation: "", Brokers: []string{stack.Redis, stack.Kafka, stack.Pulsar}, ProviderArgs: []string{"--drift-interval=2s"},
+		// Tests change a claim more often in seconds than people do in days, which Crossplane would stop listening to.
+		CrossplaneArgs: []string{"--circuit-breaker-burst=10000"},
+	})
 	if err != nil {
 		return 0, err
 	}

@@ -137,61 +137,60 @@ func TestLocationLost(t *testing.T) {
 func TestComesBack(t *testing.T) {
 	flavours := map[string]struct {
 		reason      string
+		class       string // Another one for each: what the brokers do is the same.
 		path        string
 		kind        schema.GroupVersionKind
 		propagation string
 	}{
 		"Claim": {
-			reason: "The claim waits for its store, which somebody has to keep first.",
-			path:   "claims/eventstore.yaml", kind: clusterv1alpha1.EventStoreGroupVersionKind, propagation: "Background",
+			reason: "The claim waits for its store, which somebody has to keep first.", class: "durable",
+			path: "claims/eventstore.yaml", kind: clusterv1alpha1.EventStoreGroupVersionKind, propagation: "Background",
 		},
 		"Foreground": {
-			reason: "So does a namespaced composite resource, if its deletion asks for that.",
-			path:   "claims/app-eventstore.yaml", kind: namespacedv1alpha1.EventStoreGroupVersionKind, propagation: "Foreground",
+			reason: "So does a namespaced composite resource, if its deletion asks for that.", class: "isolated",
+			path: "claims/app-eventstore.yaml", kind: namespacedv1alpha1.EventStoreGroupVersionKind, propagation: "Foreground",
 		},
 		"Background": {
-			reason: "It is gone otherwise, while its store refuses: applied again, it gets that back by itself.",
-			path:   "claims/app-eventstore.yaml", kind: namespacedv1alpha1.EventStoreGroupVersionKind, propagation: "Background",
+			reason: "It is gone otherwise, while its store refuses: applied again, it gets that back by itself.", class: "fast",
+			path: "claims/app-eventstore.yaml", kind: namespacedv1alpha1.EventStoreGroupVersionKind, propagation: "Background",
 		},
 	}
-	for class, b := range brokers() {
-		for name, tc := range flavours {
-			t.Run(class+"/"+name, func(t *testing.T) {
-				t.Parallel()
-				t.Log(tc.reason)
-				ns := namespace(t)
-				claim := ofClass(t, class, example(t, tc.path, ns))
-				again := claim.DeepCopy()
-				create(t, claim)
-				accepted(t, claim)
-				b.write(t, ns+".orders")
-				was := token(t, claim) // It could be read before.
-				store := composed(t, tc.kind, ns)
-				if err := world.kube.Delete(t.Context(), claim, client.PropagationPolicy(tc.propagation)); err != nil {
-					t.Fatal(err)
-				}
-				eventually(t, "the store refuses to be deleted", func(ctx context.Context) (bool, string) {
-					err := world.kube.Get(ctx, client.ObjectKeyFromObject(store), store)
-					status := fmt.Sprint(store.Object["status"])
-					return err == nil && strings.Contains(status, "NotEmpty") && strings.Contains(status, was), status
-				})
-				if name != "Background" {
-					until(t, claim, "the claim stays", func(claimStatus) bool { return claim.GetDeletionTimestamp() != nil })
-					keep(t, store)
-				}
-				gone(t, claim)
-				create(t, again)
-				var now string
-				eventually(t, "another store knows of the record", func(context.Context) (bool, string) {
-					accepted(t, again)
-					now = token(t, again) // Which is made of its UID.
-					return now != was, now
-				})
-				confirms(t, again, now)
-				deletes(t, again)
-				leavesNothing(t, b, ns, ns+".orders")
+	for name, tc := range flavours {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			t.Log(tc.reason)
+			b, ns := brokers()[tc.class], namespace(t)
+			claim := ofClass(t, tc.class, example(t, tc.path, ns))
+			again := claim.DeepCopy()
+			create(t, claim)
+			accepted(t, claim)
+			b.write(t, ns+".orders")
+			was := token(t, claim) // It could be read before.
+			store := composed(t, tc.kind, ns)
+			if err := world.kube.Delete(t.Context(), claim, client.PropagationPolicy(tc.propagation)); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the store refuses to be deleted", func(ctx context.Context) (bool, string) {
+				err := world.kube.Get(ctx, client.ObjectKeyFromObject(store), store)
+				status := fmt.Sprint(store.Object["status"])
+				return err == nil && strings.Contains(status, "NotEmpty") && strings.Contains(status, was), status
 			})
-		}
+			if name != "Background" {
+				until(t, claim, "the claim stays", func(claimStatus) bool { return claim.GetDeletionTimestamp() != nil })
+				keep(t, store)
+			}
+			gone(t, claim)
+			create(t, again)
+			var now string
+			eventually(t, "another store knows of the record", func(context.Context) (bool, string) {
+				accepted(t, again)
+				now = token(t, again) // Which is made of its UID.
+				return now != was, now
+			})
+			confirms(t, again, now)
+			deletes(t, again)
+			leavesNothing(t, b, ns, ns+".orders")
+		})
 	}
 }
 

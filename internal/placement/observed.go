@@ -79,28 +79,21 @@ func (r ObservedResource) keep(change func(*unstructured.Unstructured)) Resource
 		}
 	}
 	u = u.DeepCopy()
-	annotations := map[string]string{}
-	for _, a := range []string{meta.AnnotationKeyExternalName, v1alpha1.AnnotationConfirm} {
-		if v, ok := was.GetAnnotations()[a]; ok {
-			annotations[a] = v
-		}
+	if a := only(was.GetAnnotations(), meta.AnnotationKeyExternalName, v1alpha1.AnnotationConfirm); len(a) > 0 {
+		u.SetAnnotations(a)
 	}
-	labels := map[string]string{}
-	for _, l := range []string{LabelClass, LabelCloud, LabelRegion} {
-		if v, ok := was.GetLabels()[l]; ok {
-			labels[l] = v
-		}
+	if l := only(was.GetLabels(), LabelClass, LabelCloud, LabelRegion); len(l) > 0 {
+		u.SetLabels(l)
 	}
-	if len(annotations) > 0 {
-		u.SetAnnotations(annotations)
-	}
-	if len(labels) > 0 {
-		u.SetLabels(labels)
-	}
-	if change != nil {
-		change(u)
-	}
+	change(u)
 	return Resource{Object: u, Ready: true}
+}
+
+// only returns those of some keys that m has.
+func only(m map[string]string, keys ...string) map[string]string {
+	m = maps.Clone(m)
+	maps.DeleteFunc(m, func(k, _ string) bool { return !slices.Contains(keys, k) })
+	return m
 }
 
 // left is a resource that is not asked for any more.

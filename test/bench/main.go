@@ -108,7 +108,7 @@ func run(ctx context.Context, o options) (*report, error) {
 	for i, backend := range o.backends {
 		b := &bench{Plane: p, o: o, r: r, backend: backend, broker: brokers[i]}
 		err = b.run(ctx)
-		if last := i == len(o.backends)-1; err == nil && last && len(o.backends) == len(classes) && b.wants(measureReady) {
+		if last := i == len(o.backends)-1; err == nil && last && len(o.backends) == len(stack.Classes) && b.wants(measureReady) {
 			all := *b
 			all.backend = "all"
 			err = all.within(ctx, o.one, all.everywhere)

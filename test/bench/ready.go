@@ -9,11 +9,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/crossplane-contrib/provider-eventstore/cluster/local/stack"
 	"github.com/crossplane-contrib/provider-eventstore/test/bench/plane"
 )
-
-// classes are what the local control plane's Placement offers on each backend.
-var classes = map[string]string{"redis": "fast", "kafka": "durable", "pulsar": "isolated"}
 
 // oneByOne measures one EventStore at a time, with the default of six partitions, and one claim at a time: through
 // Crossplane's core and the composition function.
@@ -26,7 +24,7 @@ func (b *bench) oneByOne(ctx context.Context, w *plane.Workspace) error {
 	}
 	b.times("EventStore of 6 partitions, create to Ready", "ms", times, time.Millisecond, 50, 95, 100)
 	times, err = sequence(ctx, w, b.o.one, b.patience(1), func(i int) client.Object {
-		return claim(w, fmt.Sprintf("claim-%d", i), map[string]any{"class": classes[b.backend]})
+		return claim(w, fmt.Sprintf("claim-%d", i), map[string]any{"class": stack.Classes[b.backend]})
 	})
 	if err != nil {
 		return err

@@ -12,9 +12,6 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/test/schemas"
 )
 
-// classes are what the local control plane's Placement offers on each backend.
-var classes = map[string]string{stack.Redis: "fast", stack.Kafka: "durable", stack.Pulsar: "isolated"}
-
 // breakSchemas breaks schemas under live stores of both flavours, and puts them back.
 func breakSchemas(ctx context.Context, s *stack.Stack, brokers []*brokerUnderTest, o options) (string, error) {
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "schemas-"}}
@@ -24,7 +21,7 @@ func breakSchemas(ctx context.Context, s *stack.Stack, brokers []*brokerUnderTes
 	var subjects []*schemas.Subject
 	for i, b := range brokers {
 		kind := []string{"EventStoreClaim", "AppEventStore"}[i%2]
-		subject, err := schemas.NewSubject(ctx, s.Client(), kind, ns.GetName(), classes[b.name], b.door.Connect)
+		subject, err := schemas.NewSubject(ctx, s.Client(), kind, ns.GetName(), stack.Classes[b.name], b.door.Connect)
 		if err != nil {
 			return "", err
 		}

@@ -17,6 +17,9 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/process"
 )
 
+// Classes are what the Placement offers on each broker.
+var Classes = map[string]string{Redis: "fast", Kafka: "durable", Pulsar: "isolated"}
+
 //go:embed manifests
 var manifests embed.FS
 
@@ -58,7 +61,7 @@ func (s *Stack) ProviderMetricsURL() string {
 func (s *Stack) applyProviderConfigs(ctx context.Context) error {
 	if r := s.Redis; r != nil {
 		data := map[string]any{"Addr": r.Addr, "TLSAddr": r.TLSAddr, "User": r.AdminUser, "Password": r.AdminPassword}
-		if err := s.applyBroker(ctx, Redis, "fast", data, r.TLSFiles); err != nil {
+		if err := s.applyBroker(ctx, Redis, Classes[Redis], data, r.TLSFiles); err != nil {
 			return err
 		}
 	}
@@ -66,7 +69,7 @@ func (s *Stack) applyProviderConfigs(ctx context.Context) error {
 		data := map[string]any{
 			"Addr": k.Addr, "TLSAddr": k.TLSAddr, "MTLSAddr": k.MTLSAddr, "User": k.AdminUser, "Password": k.AdminPassword,
 		}
-		if err := s.applyBroker(ctx, Kafka, "durable", data, k.TLSFiles); err != nil {
+		if err := s.applyBroker(ctx, Kafka, Classes[Kafka], data, k.TLSFiles); err != nil {
 			return err
 		}
 	}
@@ -75,7 +78,7 @@ func (s *Stack) applyProviderConfigs(ctx context.Context) error {
 			"ServiceURL": p.ServiceURL, "AdminURL": p.AdminURL, "TLSServiceURL": p.TLSServiceURL, "TLSAdminURL": p.TLSAdminURL,
 			"Token": p.AdminToken, "SigningKey": base64.StdEncoding.EncodeToString(p.SecretKey),
 		}
-		if err := s.applyBroker(ctx, Pulsar, "isolated", data, p.TLSFiles); err != nil {
+		if err := s.applyBroker(ctx, Pulsar, Classes[Pulsar], data, p.TLSFiles); err != nil {
 			return err
 		}
 	}

@@ -75,13 +75,10 @@ func (b pulsarBroker) use(t *testing.T, store, subscription string) {
 	defer c.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	for read := 0; read < n; {
+	for range n + layout.DefaultPartitions { // Every partition begins with its genesis record, which is a backlog until it is read.
 		m, err := c.Receive(ctx)
 		if err != nil {
 			t.Fatal(err)
-		}
-		if string(m.Payload()) == "placed" {
-			read++
 		}
 		if err := c.Ack(m); err != nil {
 			t.Fatal(err)

@@ -1,0 +1,262 @@
+package arbiter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
+	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
+)
+
+// verdict is what became of an attempt.
+type verdict struct {
+	counts  bool
+	version int64 // of the stream after it
+	err     error // It is not known, and why.
+}
+
+// attempt is a record of ours on its way.
+type attempt struct {
+	verdict chan verdict // Has room for one.
+	failed  chan error   // Has room for one: the record may be missing.
+}
+
+func (a *attempt) settle(v verdict) { a.verdict <- v }
+
+// An Append is events for one stream.
+type Append struct {
+	Stream   eventstore.StreamID
+	Expected eventstore.Version // may be [eventstore.Any]
+	ID       string             // of the first event
+	Fields   []record.Field     // as [record.Encode] makes them; none: only the expectation is checked
+}
+
+// Append carries out an append, as [eventstore.Appender] has it. Appends to one stream wait for each other here: in the log
+// all but one of those that start from the same version would be void.
+func (a *Arbiter) Append(ctx context.Context, r Append) (eventstore.Version, error) {
+	name := r.Stream.String()
+	p := a.partition(name)
+	if err := p.turn(ctx, name); err != nil {
+		return 0, err
+	}
+	defer p.pass(name)
+	if err := p.warmUp(ctx); err != nil {
+		return 0, err
+	}
+	w := writer{partition: p, Append: r, stream: name}
+	for {
+		base, done, version, err := w.begin(ctx)
+		if done || err != nil {
+			return version, err
+		}
+		version, again, err := w.write(ctx, base)
+		if !again {
+			return version, err
+		}
+	}
+}
+
+// warmUp reads, once, what there is: on a cold index most of what is published would be void.
+func (p *partition) warmUp(ctx context.Context) error {
+	p.mu.Lock()
+	warm := p.warm && p.read() == nil
+	p.mu.Unlock()
+	if warm {
+		return nil
+	}
+	if err := p.catchUp(ctx); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	p.warm = true
+	p.mu.Unlock()
+	return nil
+}
+
+// turn waits until nobody else in this process appends to the stream.
+func (p *partition) turn(ctx context.Context, stream string) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	p.mu.Lock()
+	waiting, busy := p.turns[stream]
+	if !busy {
+		p.turns[stream] = nil
+		p.mu.Unlock()
+		return nil
+	}
+	mine := make(chan struct{})
+	p.turns[stream] = append(waiting, mine)
+	p.mu.Unlock()
+	select {
+	case <-mine:
+		return nil
+	case <-ctx.Done():
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i := slices.Index(p.turns[stream], mine); i >= 0 {
+		p.turns[stream] = slices.Delete(p.turns[stream], i, i+1)
+	} else { // It was given to us at the same moment.
+		p.passLocked(stream)
+	}
+	return context.Cause(ctx)
+}
+
+func (p *partition) pass(stream string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.passLocked(stream)
+}
+
+func (p *partition) passLocked(stream string) {
+	waiting := p.turns[stream]
+	if len(waiting) == 0 {
+		delete(p.turns, stream)
+		return
+	}
+	p.turns[stream] = waiting[1:]
+	close(waiting[0])
+}
+
+// writer is one call of Append that has its turn.
+type writer struct {
+	*partition
+	Append
+
+	stream string
+}
+
+// begin returns the version to write at. done says that nothing is to be written, as an earlier copy of this append is in
+// the log, or there are no events.
+func (w *writer) begin(ctx context.Context) (base int64, done bool, version eventstore.Version, err error) {
+	known, won := w.look()
+	if !won && (len(w.Fields) == 0 || w.Expected != eventstore.Any && int64(w.Expected) != known) {
+		// The stream may have moved on since. Nobody publishes ahead of what was read, nor answers with what is out of date.
+		if err := w.catchUp(ctx); err != nil {
+			return 0, false, 0, err
+		}
+		known, won = w.look()
+	}
+	switch {
+	case won:
+		return 0, true, eventstore.Version(known), nil
+	case w.Expected != eventstore.Any && int64(w.Expected) != known:
+		return 0, false, 0, &eventstore.ConcurrencyError{Expected: w.Expected, Actual: eventstore.Version(known)}
+	}
+	return known, len(w.Fields) == 0, eventstore.Version(known), nil
+}
+
+// look returns the version of the stream that is known; or, if an earlier copy of this append has won, that after it.
+func (w *writer) look() (version int64, won bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.Fields) > 0 {
+		if v, ok := w.find(); ok {
+			return v, true
+		}
+	}
+	return w.index.version(w.stream), false
+}
+
+func (w *writer) find() (version int64, won bool) {
+	if w.Expected == eventstore.Any {
+		return w.index.findNewest(w.stream, layout.AnyWindow, []byte(w.ID))
+	}
+	return w.index.find(w.stream, int64(w.Expected), []byte(w.ID))
+}
+
+// write publishes at a version, and waits for the verdict. again says that another append came between, which an append at
+// any version does not mind.
+func (w *writer) write(ctx context.Context, base int64) (version eventstore.Version, again bool, err error) {
+	n, a, err := w.attempt()
+	if err != nil {
+		return 0, false, err
+	}
+	defer w.forget(n)
+	fields := append(slices.Clone(w.Fields),
+		record.Field{Name: record.Version, Value: strconv.FormatInt(base+1, 10)},
+		record.Field{Name: Attempt, Value: w.attemptID(n)})
+	v, err := w.publish(ctx, a, fields)
+	if err != nil {
+		return 0, false, err
+	}
+	if v.counts {
+		return eventstore.Version(v.version), false, nil
+	}
+	if known, won := w.look(); won {
+		return eventstore.Version(known), false, nil
+	}
+	if w.Expected == eventstore.Any {
+		return 0, true, nil
+	}
+	return 0, false, &eventstore.ConcurrencyError{Expected: w.Expected, Actual: eventstore.Version(v.version)}
+}
+
+// attempt registers an attempt. From then on somebody reads the partition, or says why not.
+func (p *partition) attempt() (n uint64, a *attempt, err error) {
+	a = &attempt{verdict: make(chan verdict, 1), failed: make(chan error, 1)}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.read(); err != nil {
+		return 0, nil, err
+	}
+	p.newest++
+	p.attempts[p.newest] = a
+	return p.newest, a, nil
+}
+
+func (p *partition) forget(n uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.attempts, n)
+}
+
+// again is how long to wait before a record that may be missing is published again.
+const again = 100 * time.Millisecond
+
+// publish puts a record into the log and waits for its verdict. It repeats what may be missing: a copy changes nothing, as
+// the stream can pass the record's base only once.
+func (w *writer) publish(ctx context.Context, a *attempt, fields []record.Field) (verdict, error) {
+	failed := func(err error) {
+		select {
+		case a.failed <- err:
+		default:
+		}
+	}
+	var repeat <-chan time.Time
+	var cause error
+	w.log.Publish(w.number, w.stream, fields, failed)
+	for {
+		select {
+		case v := <-a.verdict:
+			if v.err != nil {
+				return v, unknown(v.err)
+			}
+			return v, nil
+		case err := <-a.failed:
+			switch refused := errors.Is(err, ErrRefused); {
+			case refused && cause == nil:
+				return verdict{}, err
+			case refused: // This copy. An earlier one may be there yet.
+				return verdict{}, unknown(errors.Join(cause, err))
+			}
+			cause = err
+			repeat = time.After(again)
+		case <-repeat:
+			repeat = nil
+			w.log.Publish(w.number, w.stream, fields, failed)
+		case <-ctx.Done():
+			return verdict{}, unknown(errors.Join(context.Cause(ctx), cause))
+		}
+	}
+}
+
+func unknown(cause error) error {
+	return fmt.Errorf("%w: %w", eventstore.ErrUnknownOutcome, cause)
+}

@@ -1,0 +1,152 @@
+// Package arbiter gives a log without conditional writes an append with an expected version, and linearizable streams.
+// Kafka and Pulsar share it; what it needs of either is a [Log].
+//
+// One record is one whole append, and names its base: the version that its stream had before. Every process reads the
+// partition in order and counts: a record counts if its base is the version of its stream at that place, and is void
+// otherwise, for everybody alike. Nobody decides; the order of the log does. docs/layout.md is normative.
+//
+// Two rules make that linearizable. Nobody publishes ahead of the version that it has seen, so that a void record stays
+// void, whatever is repeated or delayed. And nobody believes an acknowledgement: an append has its verdict when its own
+// record was read back, and a read begins by reading up to the end that the partition has now.
+package arbiter
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"sync"
+
+	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
+	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
+)
+
+// ErrClosed is the cause of what ends because the arbiter was closed.
+var ErrClosed = errors.New("store is closed")
+
+// A Position is a place in a partition. On Kafka only Offset is used; on Pulsar the two are ledger and entry.
+type Position struct{ Segment, Offset int64 }
+
+// Before reports whether p is before q.
+func (p Position) Before(q Position) bool {
+	return p.Segment < q.Segment || p.Segment == q.Segment && p.Offset < q.Offset
+}
+
+// A Log is what a broker must do: partitions to which records are added, and that are read in order. Its methods are
+// called concurrently.
+type Log interface {
+	// Publish adds a record to a partition, and does not wait. The key is the stream. Values must not be changed after.
+	//
+	// failed is called, at most once, if the record may be missing. With an error that matches [ErrRefused] it is certain
+	// that the record is not in the log and never will be; after any other, the arbiter looks, and publishes again. A log
+	// that repeats by itself is welcome: copies do no harm.
+	Publish(partition int, stream string, fields []record.Field, failed func(error))
+
+	// Tail reads a partition from a position on, and calls fold with what it reads, in order and without holes, until ctx
+	// ends. The zero Position is the beginning of the partition. It waits out what passes, such as a broker that is gone.
+	// It returns an error that matches [eventstore.ErrHistoryLost] if records are gone that were there, which is final;
+	// after any other error it is called again when somebody needs the partition.
+	Tail(ctx context.Context, partition int, from Position, fold Fold) error
+
+	// End returns the position after the last record that there is. It asks the broker after it was called.
+	End(ctx context.Context, partition int) (Position, error)
+}
+
+// Fold takes records that follow each other, and the position from which on to read. A log calls it also without
+// records, when it moved over a place that has none for us. Entries, and what they point to, are not kept.
+type Fold func(entries []Entry, next Position)
+
+// ErrRefused is matched by errors of records that the log did not take, and will not.
+var ErrRefused = errors.New("refused")
+
+// An Arbiter keeps the index of the partitions that are in use, and appends to their streams. It reads a partition from
+// its beginning when that is first needed.
+type Arbiter struct {
+	log        Log
+	partitions []*partition
+
+	process string // Random; begins the ids of our attempts.
+
+	ctx   context.Context // Ends with Close.
+	close context.CancelCauseFunc
+	wg    sync.WaitGroup
+}
+
+// New returns an arbiter of a log with n partitions.
+func New(log Log, n int) *Arbiter {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	a := &Arbiter{log: log, process: newProcess(), ctx: ctx, close: cancel, partitions: make([]*partition, n)}
+	for i := range a.partitions {
+		a.partitions[i] = newPartition(a, i)
+	}
+	return a
+}
+
+// Close ends all calls, and waits for what it started. An append that was published has then an unknown outcome.
+func (a *Arbiter) Close() {
+	for _, p := range a.partitions {
+		p.shut()
+	}
+	a.close(ErrClosed)
+	a.wg.Wait()
+}
+
+// newProcess returns 16 hexadecimal digits: nobody else's attempts begin with them.
+func newProcess() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // Never fails.
+	return hex.EncodeToString(b[:])
+}
+
+// attemptID is the process and the number of the attempt, in hexadecimal.
+func (a *Arbiter) attemptID(n uint64) string {
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], n)
+	return a.process + hex.EncodeToString(b[:])
+}
+
+// ours returns the number of an attempt, if it is one of ours.
+func (a *Arbiter) ours(id []byte) (n uint64, ok bool) {
+	if len(id) != len(a.process)+16 || string(id[:len(a.process)]) != a.process {
+		return 0, false
+	}
+	var b [8]byte
+	if _, err := hex.Decode(b[:], id[len(a.process):]); err != nil {
+		return 0, false
+	}
+	return binary.BigEndian.Uint64(b[:]), true
+}
+
+func (a *Arbiter) partition(stream string) *partition {
+	return a.partitions[layout.Partition(stream, len(a.partitions))]
+}
+
+// Locate returns where the records are that have the stream's events after a version, at most limit of them. It says
+// what there was when [Arbiter.CatchUp] was called last.
+func (a *Arbiter) Locate(stream eventstore.StreamID, after eventstore.Version, limit int) (partition int, at []Position, err error) {
+	name := stream.String()
+	p := a.partition(name)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.number, p.index.positions(name, int64(after), limit), p.lost
+}
+
+// CatchUp returns when everything was read that is in a stream's partition now.
+func (a *Arbiter) CatchUp(ctx context.Context, stream eventstore.StreamID) error {
+	return a.partition(stream.String()).catchUp(ctx)
+}
+
+// Await returns when the partition was read up to a position, exclusive.
+func (a *Arbiter) Await(ctx context.Context, partition int, to Position) error {
+	return a.partitions[partition].await(ctx, to)
+}
+
+// Counts reports whether the record of an entry counts. The partition must have been read beyond it: see [Arbiter.Await].
+func (a *Arbiter) Counts(partition int, e Entry) bool {
+	p := a.partitions[partition]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return e.Valid() && p.index.has(e)
+}

@@ -1,0 +1,242 @@
+package arbiter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+)
+
+// partition is what a process knows of one partition.
+type partition struct {
+	*Arbiter
+	number int
+
+	mu       sync.Mutex
+	index    *index
+	next     Position // Everything before it was read.
+	reading  bool     // A tail runs.
+	warm     bool     // Everything that there was when the partition was first used was read.
+	shutDown bool
+	lost     error                      // Final: history is lost.
+	attempts map[uint64]*attempt        // Published, and without a verdict.
+	newest   uint64                     // number of the last attempt
+	turns    map[string][]chan struct{} // Streams that have an append in flight, and who waits for it, in order.
+
+	asking bool     // Somebody asks for the end.
+	asked  *barrier // What the next one who asks for the end will answer; nil: nobody waits.
+	goals  []goal   // Who waits for the fold.
+}
+
+// barrier is a promise that everything was read that there was when it was made.
+type barrier struct {
+	done chan struct{}
+	err  error
+}
+
+// goal is a barrier that holds once everything before a position was read.
+type goal struct {
+	*barrier
+	at Position
+}
+
+func newBarrier() *barrier { return &barrier{done: make(chan struct{})} }
+
+// wait returns when the barrier holds, or cannot.
+func (b *barrier) wait(ctx context.Context) error {
+	select {
+	case <-b.done:
+		return b.err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (b *barrier) settle(err error) {
+	b.err = err
+	close(b.done)
+}
+
+func newPartition(a *Arbiter, n int) *partition {
+	return &partition{
+		Arbiter: a, number: n, index: newIndex(), attempts: map[uint64]*attempt{}, turns: map[string][]chan struct{}{},
+	}
+}
+
+// read starts to tail the partition, if nobody does. The caller holds the lock.
+func (p *partition) read() error {
+	switch {
+	case p.lost != nil:
+		return p.lost
+	case p.shutDown:
+		return ErrClosed
+	case p.reading:
+		return nil
+	}
+	p.reading = true
+	from := p.next
+	p.wg.Go(func() {
+		p.stopped(p.log.Tail(p.ctx, p.number, from, p.fold))
+	})
+	return nil
+}
+
+// stopped tells everybody who waits why the tail has ended.
+func (p *partition) stopped(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.reading = false
+	switch {
+	case p.shutDown:
+		err = ErrClosed
+	case err == nil:
+		err = errors.New("it stopped")
+	}
+	err = fmt.Errorf("cannot read partition %d: %w", p.number, err)
+	if errors.Is(err, eventstore.ErrHistoryLost) {
+		p.lost = err
+	}
+	for _, g := range p.goals {
+		g.settle(err)
+	}
+	p.goals = nil
+	for n, a := range p.attempts {
+		delete(p.attempts, n)
+		a.settle(verdict{err: err})
+	}
+}
+
+// shut lets nothing begin any more.
+func (p *partition) shut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.shutDown = true
+}
+
+// fold judges records, and wakes whom they concern.
+func (p *partition) fold(entries []Entry, next Position) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range entries {
+		if e := &entries[i]; !e.Position.Before(p.next) { // A log may deliver twice what it had before it lost its connection.
+			p.judge(e)
+		}
+	}
+	if p.next.Before(next) {
+		p.next = next
+	}
+	waiting := p.goals[:0]
+	for _, g := range p.goals {
+		if p.next.Before(g.at) {
+			waiting = append(waiting, g)
+			continue
+		}
+		g.settle(nil)
+	}
+	clear(p.goals[len(waiting):])
+	p.goals = waiting
+}
+
+// judge is the rule. The caller holds the lock.
+func (p *partition) judge(e *Entry) {
+	p.next = e.Position.after()
+	if !e.Valid() {
+		return
+	}
+	h, counts := p.index.streams[string(e.stream)], false
+	switch {
+	case h != nil:
+		counts = e.base == h.version
+	case e.base == 0 && lives(string(e.stream), p.number, len(p.partitions)):
+		h, counts = &history{}, true
+		p.index.streams[string(e.stream)] = h
+	}
+	if counts {
+		p.index.add(h, e)
+	}
+	n, ok := p.ours(e.attempt)
+	if !ok {
+		return
+	}
+	if a := p.attempts[n]; a != nil {
+		delete(p.attempts, n)
+		v := verdict{counts: counts}
+		if h != nil {
+			v.version = h.version
+		}
+		a.settle(v)
+	}
+}
+
+// after is the place after a record.
+func (p Position) after() Position { return Position{p.Segment, p.Offset + 1} }
+
+// catchUp returns when everything was read that there is now. Callers share what they ask, but never join a question that
+// was asked before they came: its answer may be older than an append that they must see.
+func (p *partition) catchUp(ctx context.Context) error {
+	p.mu.Lock()
+	if err := p.read(); err != nil {
+		p.mu.Unlock()
+		return err
+	}
+	if p.asked == nil {
+		p.asked = newBarrier()
+	}
+	b := p.asked
+	if !p.asking {
+		p.asking = true
+		p.wg.Go(p.ask)
+	}
+	p.mu.Unlock()
+	return b.wait(ctx)
+}
+
+// ask asks for the end until nobody wants to know.
+func (p *partition) ask() {
+	for {
+		p.mu.Lock()
+		b := p.asked
+		p.asked, p.asking = nil, b != nil
+		read := p.next // Before we ask: the fold goes on meanwhile.
+		p.mu.Unlock()
+		if b == nil {
+			return
+		}
+		end, err := p.log.End(p.ctx, p.number)
+		p.mu.Lock()
+		switch {
+		case p.shutDown:
+			b.settle(ErrClosed)
+		case err != nil:
+			b.settle(fmt.Errorf("cannot ask where partition %d ends: %w", p.number, err))
+		case end.Before(read):
+			b.settle(fmt.Errorf("partition %d ends at %v, and was read up to %v: %w", p.number, end, read, eventstore.ErrHistoryLost))
+		default:
+			p.reach(b, end)
+		}
+		p.mu.Unlock()
+	}
+}
+
+// reach settles a barrier when everything before a position was read. The caller holds the lock.
+func (p *partition) reach(b *barrier, at Position) {
+	if !p.next.Before(at) {
+		b.settle(nil)
+		return
+	}
+	if err := p.read(); err != nil { // The tail may have ended meanwhile, and nobody would tell us.
+		b.settle(err)
+		return
+	}
+	p.goals = append(p.goals, goal{b, at})
+}
+
+func (p *partition) await(ctx context.Context, at Position) error {
+	b := newBarrier()
+	p.mu.Lock()
+	p.reach(b, at)
+	p.mu.Unlock()
+	return b.wait(ctx)
+}

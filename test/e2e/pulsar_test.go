@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -75,7 +76,11 @@ func (b pulsarBroker) use(t *testing.T, store, subscription string) {
 	defer c.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	for range n + layout.DefaultPartitions { // Every partition begins with its genesis record, which is a backlog until it is read.
+	partitions, err := strconv.Atoi(file(t, subscription, layout.SecretPartitions))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range n + partitions { // Every partition begins with its genesis record, which is a backlog until it is read.
 		m, err := c.Receive(ctx)
 		if err != nil {
 			t.Fatal(err)

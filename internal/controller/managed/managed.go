@@ -10,19 +10,22 @@ import (
 
 	"github.com/crossplane/crossplane-runtime/v2/pkg/controller"
 	"github.com/crossplane/crossplane-runtime/v2/pkg/errors"
-	"github.com/crossplane/crossplane-runtime/v2/pkg/event"
+	runtimeevent "github.com/crossplane/crossplane-runtime/v2/pkg/event"
 	"github.com/crossplane/crossplane-runtime/v2/pkg/feature"
 	"github.com/crossplane/crossplane-runtime/v2/pkg/ratelimiter"
 	runtimemanaged "github.com/crossplane/crossplane-runtime/v2/pkg/reconciler/managed"
 	"github.com/crossplane/crossplane-runtime/v2/pkg/resource"
 	"github.com/crossplane/crossplane-runtime/v2/pkg/statemetrics"
 	xpv2 "github.com/crossplane/crossplane/apis/v2/core/v2"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/crossplane-contrib/provider-eventstore/internal/controller/fresh"
@@ -60,7 +63,7 @@ type Shell struct {
 	Client   client.Client // Cached, but for Secrets: see package fresh.
 	Tracker  *providerconfig.Tracker
 	Trigger  *trigger.Trigger
-	Recorder event.Recorder
+	Recorder runtimeevent.Recorder
 	Options
 }
 
@@ -71,7 +74,7 @@ func NewShell(mgr ctrl.Manager, o Options, gvk schema.GroupVersionKind) Shell {
 		Client:   mgr.GetClient(),
 		Tracker:  providerconfig.NewTracker(mgr.GetClient()),
 		Trigger:  &trigger.Trigger{},
-		Recorder: event.NewAPIRecorder(mgr.GetEventRecorderFor(name), o.EventFilterFunctions...), //nolint:staticcheck // The provider's role has no rights on events.k8s.io.
+		Recorder: runtimeevent.NewAPIRecorder(mgr.GetEventRecorderFor(name), o.EventFilterFunctions...), //nolint:staticcheck // The provider's role has no rights on events.k8s.io.
 		Options:  o,
 	}
 }
@@ -128,12 +131,26 @@ func Setup[T Object](mgr ctrl.Manager, s Shell, k Kind[T]) error {
 		Named(name).
 		WithOptions(o).
 		For(k.New(), builder.WithPredicates(desiredStateChanged(mgr.GetClient()))).
+		WatchesMetadata(&corev1.Secret{}, ownerOf(mgr, k.New()), builder.WithPredicates(deleted)).
 		WatchesRawSource(s.Trigger.Source())
 	if k.Watch != nil {
 		b = k.Watch(b)
 	}
 	err := b.Complete(ratelimiter.NewReconciler(name, fresh.Once(passing(r)), s.GlobalRateLimiter))
 	return errors.Wrapf(err, "cannot set up the controller %s", name)
+}
+
+// ownerOf maps a connection Secret to the resource that published it.
+func ownerOf(mgr ctrl.Manager, owner client.Object) handler.EventHandler {
+	return handler.EnqueueRequestForOwner(mgr.GetScheme(), mgr.GetRESTMapper(), owner, handler.OnlyControllerOwner())
+}
+
+// deleted lets through what is gone: without its Secret an application cannot start, so another one does not wait for the
+// next poll.
+var deleted = predicate.Funcs{
+	CreateFunc:  func(event.CreateEvent) bool { return false },
+	UpdateFunc:  func(event.UpdateEvent) bool { return false },
+	GenericFunc: func(event.GenericEvent) bool { return false },
 }
 
 // byProviderConfig is the index of resources by the ProviderConfig that they use.

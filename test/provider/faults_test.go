@@ -109,7 +109,7 @@ func (s *siege) testAway(t *testing.T, f fault) {
 	if f.answers {
 		inv.damage(t)
 	}
-	s.says(t, late, inv)
+	s.says(t, f, late, inv)
 	if f.answers {
 		if l := s.traces(t, s.ns+"."+f.name); len(l) > 0 {
 			t.Errorf("something of the new store is there already: %v", l)
@@ -148,8 +148,9 @@ func (s *siege) restarts(t *testing.T) {
 }
 
 // says waits until a broker that is gone is told of wherever somebody may look, in the same words for as long as it is gone.
-// What was ready stays so: applications may still reach what the provider does not.
-func (s *siege) says(t *testing.T, late *namespacedv1alpha1.EventStore, before inventory) {
+// What was ready stays so: applications may still reach what the provider does not. Only a broker that stops may have said
+// itself, as the last thing, that a partition is without a leader now.
+func (s *siege) says(t *testing.T, f fault, late *namespacedv1alpha1.EventStore, before inventory) {
 	t.Helper()
 	began := time.Now()
 	condition(t, s.config, v1alpha1.TypeHealthy, corev1.ConditionFalse, v1alpha1.ReasonUnreachable, "cannot reach")
@@ -167,7 +168,9 @@ func (s *siege) says(t *testing.T, late *namespacedv1alpha1.EventStore, before i
 		}
 		said[s.store.GetCondition(xpv2.TypeSynced).Message] = true
 		for o, was := range before.ready {
-			if is := o.GetCondition(xpv2.TypeReady); is.Status != corev1.ConditionTrue || !is.LastTransitionTime.Equal(&was.LastTransitionTime) {
+			is := o.GetCondition(xpv2.TypeReady)
+			stays := is.Status == corev1.ConditionTrue && is.LastTransitionTime.Equal(&was.LastTransitionTime)
+			if lastWord := !f.answers && is.Reason == xpv2.ReasonUnavailable; !stays && !lastWord {
 				return false, describe(o)
 			}
 		}

@@ -1,0 +1,85 @@
+package kafka
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl/oauth"
+
+	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
+)
+
+// options returns what every client has in common: where the cluster is, and as whom we come.
+func options(s eventstore.Secret) ([]kgo.Opt, error) {
+	c := connection(s)
+	switch c.Mechanism {
+	case connect.KafkaOAuthBearer: // The Secret has a token, and not where they are made.
+		if c.Password == "" {
+			return nil, fmt.Errorf("key %q is %q, which needs a token in key %q", layout.SecretSASLMechanism, c.Mechanism, layout.SecretPassword)
+		}
+		token := oauth.Auth{Token: c.Password}
+		c.Mechanism = ""
+		opts, err := c.Options(nil)
+		return slices.Clip(append(opts, kgo.SASL(token.AsMechanism()))), err
+	case connect.KafkaAWSMSKIAM:
+		return nil, fmt.Errorf("key %q is %q: this driver does not log in by IAM, let the ProviderConfig make users: %w",
+			layout.SecretSASLMechanism, c.Mechanism, eventstore.ErrUnsupported)
+	}
+	opts, err := c.Options(nil)
+	return slices.Clip(opts), err // Every client appends its own.
+}
+
+func connection(s eventstore.Secret) connect.Kafka {
+	c := connect.Kafka{
+		Mechanism: s.Get(layout.SecretSASLMechanism), Username: s.Get(layout.SecretUsername), Password: s.Get(layout.SecretPassword),
+	}
+	for a := range strings.SplitSeq(cmp.Or(s.Get(layout.SecretBootstrap), s.Get(layout.SecretEndpoints)), ",") {
+		if a = strings.TrimSpace(a); a != "" {
+			c.BootstrapServers = append(c.BootstrapServers, a)
+		}
+	}
+	if host, port := s.Get(layout.SecretHost), s.Get(layout.SecretPort); len(c.BootstrapServers) == 0 && host != "" {
+		c.BootstrapServers = []string{net.JoinHostPort(host, cmp.Or(port, "9092"))}
+	}
+	if encrypted(s) {
+		c.TLS = &connect.TLS{
+			CA: s[layout.SecretCA], Certificate: s[layout.SecretCertificate], PrivateKey: s[layout.SecretPrivateKey],
+		}
+	}
+	return c
+}
+
+func encrypted(s eventstore.Secret) bool {
+	return s.Get(layout.SecretTLS) == "true" || strings.HasSuffix(s.Get(layout.SecretSecurityProtocol), "SSL")
+}
+
+// explain says what to do about an error of the connection, or of rights. Other errors stay as they are.
+func explain(s eventstore.Secret, err error) error {
+	user := s.Get(layout.SecretUsername)
+	var answer *kerr.Error
+	switch {
+	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, eventstore.ErrHistoryLost):
+		return err
+	case errors.Is(err, kerr.SaslAuthenticationFailed):
+		return fmt.Errorf("the brokers refuse user %q with this password: is the Secret the newest one? %w", user, err)
+	case errors.Is(err, kerr.TopicAuthorizationFailed), errors.Is(err, kerr.GroupAuthorizationFailed), errors.Is(err, kerr.ClusterAuthorizationFailed):
+		return fmt.Errorf("user %q has no right to do this: the provider gives rights to the users that it makes, others need those of docs/layout.md: %w", user, err)
+	case errors.As(err, &answer):
+		return err
+	}
+	var network net.Error
+	if errors.As(err, &network) {
+		return fmt.Errorf("cannot reach the brokers at %s: %s: %w",
+			cmp.Or(s.Get(layout.SecretBootstrap), s.Get(layout.SecretEndpoints)), connect.Explain(err, encrypted(s)), err)
+	}
+	return err
+}

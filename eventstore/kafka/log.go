@@ -1,0 +1,51 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/arbiter"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
+)
+
+// log is the store's events as [arbiter.Log].
+type log struct{ *store }
+
+// Publish implements [arbiter.Log].
+func (l log) Publish(partition int, stream string, fields []record.Field, failed func(error)) {
+	l.client.Produce(context.Background(), l.record(int32(partition), stream, fields), func(_ *kgo.Record, err error) {
+		if err = l.refused(err); err != nil {
+			failed(err)
+		}
+	})
+}
+
+// refused makes errors after which the record is certainly not in the log match [arbiter.ErrRefused].
+func (l log) refused(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, kerr.MessageTooLarge):
+		return fmt.Errorf("the broker takes no record of that size: %w: %w: %w", eventstore.ErrTooLarge, arbiter.ErrRefused, err)
+	case errors.Is(err, kerr.TopicAuthorizationFailed), errors.Is(err, kerr.InvalidRecord), errors.Is(err, kerr.InvalidTimestamp),
+		errors.Is(err, kerr.UnknownTopicOrPartition), errors.Is(err, kerr.PolicyViolation), errors.Is(err, kerr.SaslAuthenticationFailed):
+		return fmt.Errorf("%w: %w", arbiter.ErrRefused, explain(l.Secret, err))
+	}
+	return err
+}
+
+// Tail implements [arbiter.Log].
+func (l log) Tail(ctx context.Context, partition int, from arbiter.Position, fold arbiter.Fold) error {
+	return explain(l.Secret, l.tails.read(ctx, int32(partition), from.Offset, fold))
+}
+
+// End implements [arbiter.Log].
+func (l log) End(ctx context.Context, partition int) (arbiter.Position, error) {
+	offset, err := l.events.offset(ctx, int32(partition), endOffset)
+	return at(offset), explain(l.Secret, err)
+}

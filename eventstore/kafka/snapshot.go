@@ -1,0 +1,227 @@
+package kafka
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/refuse"
+)
+
+// Headers of a snapshot, whose key is the stream and whose value is the state.
+const (
+	snapshotVersion = "version"
+	snapshotSchema  = "schema"
+	snapshotTime    = "time" // RFC 3339
+)
+
+// snapshots finds the snapshot of a stream in the compacted topic. A partition of it is read once, when it is first needed,
+// and then what is new each time; only where the snapshots are is kept, in some 100 bytes for each.
+type snapshots struct {
+	*topic
+
+	partitions []*shelf
+}
+
+// shelf is one partition of the topic.
+type shelf struct {
+	lock chan struct{} // Has something while somebody reads. A mutex would not mind a context.
+	next int64
+	at   map[string]kept
+}
+
+// kept is where the snapshot of a stream is, and of which version.
+type kept struct{ offset, version int64 }
+
+func newSnapshots(client *kgo.Client, name string, partitions int) *snapshots {
+	s := &snapshots{topic: newTopic(client, name), partitions: make([]*shelf, partitions)}
+	for i := range s.partitions {
+		s.partitions[i] = &shelf{lock: make(chan struct{}, 1), at: map[string]kept{}}
+	}
+	return s
+}
+
+// snapshotBytes is how much one request for new snapshots gets.
+const snapshotBytes = 1 << 22
+
+// find returns the record of a stream's snapshot as of now, or nil.
+func (s *snapshots) find(ctx context.Context, partition int32, stream string) (*kgo.Record, error) {
+	shelf := s.partitions[partition]
+	select {
+	case shelf.lock <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	defer func() { <-shelf.lock }()
+	for {
+		if err := s.catchUp(ctx, partition, shelf); err != nil {
+			return nil, err
+		}
+		found, ok := shelf.at[stream]
+		if !ok {
+			return nil, nil
+		}
+		pg, err := s.fetch(ctx, partition, found.offset, 1)
+		if err != nil {
+			return nil, err
+		}
+		if len(pg.records) > 0 && pg.records[0].Offset == found.offset {
+			return pg.records[0], nil
+		}
+		if shelf.at[stream] == found && pg.end <= shelf.next { // Compaction leaves the last one of a stream.
+			delete(shelf.at, stream)
+			return nil, nil
+		}
+	}
+}
+
+// catchUp reads what is new.
+func (s *snapshots) catchUp(ctx context.Context, partition int32, shelf *shelf) error {
+	end, err := s.offset(ctx, partition, endOffset)
+	if err != nil {
+		return err
+	}
+	if end < shelf.next { // It was made again.
+		shelf.next, shelf.at = 0, map[string]kept{}
+	}
+	if start, err := s.begins(ctx, partition, shelf); err != nil || start > shelf.next {
+		shelf.next = start
+		if err != nil {
+			return err
+		}
+	}
+	for shelf.next < end {
+		pg, err := s.fetch(ctx, partition, shelf.next, snapshotBytes)
+		if err != nil {
+			return err
+		}
+		for _, r := range pg.records {
+			shelf.put(r)
+		}
+		if pg.next == shelf.next { // What is left was compacted away.
+			shelf.next = end
+		}
+		shelf.next = max(shelf.next, pg.next)
+	}
+	return nil
+}
+
+// begins returns the first offset there is, if nothing was read yet.
+func (s *snapshots) begins(ctx context.Context, partition int32, shelf *shelf) (int64, error) {
+	if shelf.next > 0 {
+		return 0, nil
+	}
+	return s.offset(ctx, partition, startOffset)
+}
+
+// put notes a snapshot, unless a newer one is there. Who saves at the same time as another could not know.
+func (s *shelf) put(r *kgo.Record) {
+	if r.Attrs.IsControl() {
+		return
+	}
+	if r.Value == nil {
+		delete(s.at, string(r.Key))
+		return
+	}
+	version, err := strconv.ParseInt(fieldsOf(r)[snapshotVersion], 10, 64)
+	if err == nil && version >= s.at[string(r.Key)].version {
+		s.at[string(r.Key)] = kept{r.Offset, version}
+	}
+}
+
+// SaveSnapshot implements [eventstore.Snapshots].
+func (s *store) SaveSnapshot(ctx context.Context, snapshot eventstore.Snapshot) error {
+	if err := refuse.Snapshots(s.Binding); err != nil {
+		return err
+	}
+	if err := refuse.Writes(s.Binding); err != nil {
+		return err
+	}
+	if err := snapshot.Stream.Validate(); err != nil {
+		return err
+	}
+	if err := s.saveSnapshot(ctx, snapshot); err != nil {
+		return fmt.Errorf("cannot save snapshot of %s: %w", snapshot.Stream, explain(s.Secret, err))
+	}
+	return nil
+}
+
+func (s *store) saveSnapshot(ctx context.Context, snapshot eventstore.Snapshot) error {
+	ctx, done, err := s.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	partition := s.partition(snapshot.Stream)
+	there, err := s.snapshots.find(ctx, partition, snapshot.Stream.String())
+	if err != nil {
+		return err
+	}
+	if there != nil {
+		if old, err := snapshotOf(snapshot.Stream, there); err == nil && old.Version > snapshot.Version {
+			return nil
+		}
+	}
+	at := snapshot.Time
+	if at.IsZero() {
+		at = time.Now()
+	}
+	r := message(snapshot.Stream.String(), []record.Field{
+		{Name: snapshotVersion, Value: strconv.FormatInt(int64(snapshot.Version), 10)},
+		{Name: snapshotSchema, Value: snapshot.Schema},
+		{Name: snapshotTime, Value: at.UTC().Format(time.RFC3339Nano)},
+	})
+	r.Topic, r.Partition = s.snapshots.name, partition
+	r.Value = append([]byte{}, snapshot.Data...) // Never nil: a record without a value deletes its key.
+	return (log{s}).refused(s.client.ProduceSync(ctx, r).FirstErr())
+}
+
+// LoadSnapshot implements [eventstore.Snapshots].
+func (s *store) LoadSnapshot(ctx context.Context, stream eventstore.StreamID) (eventstore.Snapshot, error) {
+	if err := refuse.Snapshots(s.Binding); err != nil {
+		return eventstore.Snapshot{}, err
+	}
+	if err := stream.Validate(); err != nil {
+		return eventstore.Snapshot{}, err
+	}
+	snapshot, err := s.loadSnapshot(ctx, stream)
+	if err != nil {
+		return snapshot, fmt.Errorf("cannot load snapshot of %s: %w", stream, explain(s.Secret, err))
+	}
+	return snapshot, nil
+}
+
+func (s *store) loadSnapshot(ctx context.Context, stream eventstore.StreamID) (eventstore.Snapshot, error) {
+	ctx, done, err := s.begin(ctx)
+	if err != nil {
+		return eventstore.Snapshot{}, err
+	}
+	defer done()
+	r, err := s.snapshots.find(ctx, s.partition(stream), stream.String())
+	if err == nil && r == nil {
+		err = eventstore.ErrNotFound
+	}
+	if err != nil {
+		return eventstore.Snapshot{}, err
+	}
+	return snapshotOf(stream, r)
+}
+
+func snapshotOf(stream eventstore.StreamID, r *kgo.Record) (eventstore.Snapshot, error) {
+	fields := fieldsOf(r)
+	version, err1 := strconv.ParseInt(fields[snapshotVersion], 10, 64)
+	at, err2 := time.Parse(time.RFC3339Nano, fields[snapshotTime])
+	if err := cmp.Or(err1, err2); err != nil {
+		return eventstore.Snapshot{}, fmt.Errorf("its version %.20q or time %.40q is none", fields[snapshotVersion], fields[snapshotTime])
+	}
+	return eventstore.Snapshot{
+		Stream: stream, Version: eventstore.Version(version), Data: bytes.Clone(r.Value), Schema: fields[snapshotSchema], Time: at,
+	}, nil
+}

@@ -1,0 +1,253 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/deliver"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/refuse"
+	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
+)
+
+const (
+	// sessionTimeout is how long a consumer may be silent until others get its partitions.
+	sessionTimeout = 15 * time.Second
+
+	// commitPause is between two commits. What was done since is delivered again if the process dies.
+	commitPause = 50 * time.Millisecond
+
+	// answerTimeout bounds a request that goes on when its caller stops.
+	answerTimeout = 5 * time.Second
+
+	// pollRecords is how many records are taken from the client at a time.
+	pollRecords = 10_000
+)
+
+// Subscribe implements [eventstore.Subscriber]. Consumers share the partitions as members of a group; whoever gives one up
+// lets handlers finish and commits before the next one begins.
+func (s *store) Subscribe(ctx context.Context, h eventstore.Handler, opts ...eventstore.SubscribeOption) error {
+	if err := refuse.Subscribe(s.Binding); err != nil {
+		return err
+	}
+	d, err := s.Delivery.With(opts...)
+	if err != nil {
+		return err
+	}
+	ctx, done, err := s.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := s.subscribe(ctx, d, h); err != nil {
+		return fmt.Errorf("cannot subscribe as %q to store %q: %w", s.Subscription, s.Store, explain(s.Secret, err))
+	}
+	return nil
+}
+
+// consumer is one call of Subscribe.
+type consumer struct {
+	*deliver.Consumer
+	store    *store
+	delivery eventstore.Delivery
+	client   *kgo.Client
+	stop     context.Context // No delivery begins any more.
+	work     context.Context // Handlers must end.
+	toCommit chan struct{}   // Has something when a partition has made progress.
+
+	fail   func(error)
+	once   sync.Once
+	failed error
+
+	mu   sync.Mutex
+	held map[int32]*partition
+}
+
+func (s *store) subscribe(ctx context.Context, d eventstore.Delivery, h eventstore.Handler) (err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	work, release := deliver.Grace(ctx, d.Grace)
+	defer release()
+	c := &consumer{
+		store: s, delivery: d, stop: ctx, work: work, toCommit: make(chan struct{}, 1), held: map[int32]*partition{},
+	}
+	c.fail = func(err error) {
+		c.once.Do(func() { c.failed = err })
+		cancel(err)
+	}
+	c.Consumer = deliver.NewConsumer(d, h, c.fail)
+	if c.client, err = kgo.NewClient(append(s.options, c.options()...)...); err != nil {
+		return err
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { c.commits(ctx) })
+	c.poll(ctx)
+	wg.Wait()
+	c.giveUp(c.all(), d.Grace)
+	c.client.CloseAllowingRebalance()
+	return c.failed
+}
+
+func (c *consumer) options() []kgo.Opt {
+	missing := kgo.NoResetOffset()
+	if c.store.Streaming { // Whoever is too slow goes on with what the store still has.
+		missing = kgo.NewOffset().AtStart()
+	}
+	return []kgo.Opt{
+		kgo.ConsumerGroup(layout.KafkaGroup(c.store.Store, c.store.Subscription)),
+		kgo.ConsumeTopics(c.store.events.name),
+		kgo.Balancers(kgo.CooperativeStickyBalancer()),
+		kgo.SessionTimeout(sessionTimeout),
+		kgo.RebalanceTimeout(2*c.delivery.Grace + 30*time.Second), // Whoever gives a partition up waits for handlers.
+		kgo.DisableAutoCommit(),
+		kgo.BlockRebalanceOnPoll(), // So that nothing is delivered of a partition that was given up.
+		kgo.KeepControlRecords(),   // Their offsets are committed too.
+		kgo.ConsumeResetOffset(missing),
+		kgo.AdjustFetchOffsetsFn(c.adjust),
+		kgo.OnPartitionsAssigned(c.assigned),
+		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, places map[string][]int32) {
+			c.giveUp(c.take(places), c.delivery.Grace)
+		}),
+		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, places map[string][]int32) {
+			for _, p := range c.take(places) {
+				p.lose(errors.New("the partition was given to another consumer"))
+				p.wait()
+			}
+		}),
+	}
+}
+
+// poll hands out what comes, until ctx ends.
+func (c *consumer) poll(ctx context.Context) {
+	for {
+		fetches := c.client.PollRecords(ctx, pollRecords)
+		if ctx.Err() != nil || fetches.IsClientClosed() {
+			return
+		}
+		for _, e := range fetches.Errors() {
+			c.failIfFinal(e.Err)
+		}
+		c.mu.Lock()
+		fetches.EachPartition(func(f kgo.FetchTopicPartition) {
+			if p := c.held[f.Partition]; p != nil && len(f.Records) > 0 {
+				p.feed(f.Records)
+			}
+		})
+		c.mu.Unlock()
+		c.client.AllowRebalance()
+	}
+}
+
+// failIfFinal ends the subscription because of what does not pass by itself.
+func (c *consumer) failIfFinal(err error) {
+	var answer *kerr.Error
+	var loss *kgo.ErrDataLoss
+	switch {
+	case errors.As(err, &loss), errors.Is(err, kerr.OffsetOutOfRange):
+		c.fail(lost(err))
+	case errors.As(err, &answer) && !answer.Retriable && !errors.Is(err, kerr.UnknownMemberID) && !errors.Is(err, kerr.FencedInstanceID) &&
+		!errors.Is(err, kerr.IllegalGeneration) && !errors.Is(err, kerr.RebalanceInProgress):
+		c.fail(err)
+	}
+}
+
+// adjust looks at the positions that the group has, before anything is read.
+func (c *consumer) adjust(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	for topic, places := range offsets {
+		for p, committed := range places {
+			if int(p) >= c.store.Partitions { // Somebody added it: nobody appends there, and nobody reads.
+				delete(places, p)
+				continue
+			}
+			from, err := c.position(ctx, p, committed.EpochOffset().Offset)
+			if err != nil {
+				if ctx.Err() == nil {
+					c.fail(err)
+				}
+				return nil, err
+			}
+			offsets[topic][p] = kgo.NewOffset().At(from)
+		}
+	}
+	return offsets, nil
+}
+
+// position returns from where on to read a partition.
+func (c *consumer) position(ctx context.Context, p int32, committed int64) (int64, error) {
+	if committed < 0 { // We never make one up, as we could not know which.
+		return 0, fmt.Errorf("its position is gone from partition %d; the provider restores it: %w", p, eventstore.ErrNotFound)
+	}
+	start, err := c.store.events.offset(ctx, p, startOffset)
+	if err != nil {
+		return 0, err
+	}
+	end, err := c.store.events.offset(ctx, p, endOffset)
+	switch {
+	case err != nil:
+		return 0, err
+	case start > 0 && !c.store.Streaming:
+		return 0, fmt.Errorf("partition %d begins at offset %d: records were deleted: %w", p, start, eventstore.ErrHistoryLost)
+	case committed < start || committed > end: // Forgotten, or of a former log of that name.
+		return start, nil
+	}
+	return committed, nil
+}
+
+func (c *consumer) assigned(_ context.Context, _ *kgo.Client, places map[string][]int32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, numbers := range places {
+		for _, n := range numbers {
+			if int(n) < c.store.Partitions {
+				c.held[n] = newPartition(c, n)
+			}
+		}
+	}
+}
+
+// take removes partitions from those that are held.
+func (c *consumer) take(places map[string][]int32) (taken []*partition) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, numbers := range places {
+		for _, n := range numbers {
+			if p := c.held[n]; p != nil {
+				taken = append(taken, p)
+				delete(c.held, n)
+			}
+		}
+	}
+	return taken
+}
+
+func (c *consumer) all() []*partition {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	held := make([]*partition, 0, len(c.held))
+	for n, p := range c.held {
+		held = append(held, p)
+		delete(c.held, n)
+	}
+	return held
+}
+
+// giveUp lets running handlers finish, and commits.
+func (c *consumer) giveUp(partitions []*partition, grace time.Duration) {
+	var wg sync.WaitGroup
+	for _, p := range partitions {
+		wg.Go(func() {
+			p.finish()
+			late := time.AfterFunc(grace, func() { p.lose(deliver.ErrGrace) })
+			p.wait()
+			late.Stop()
+		})
+	}
+	wg.Wait()
+	c.commit(partitions)
+}

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/crossplane-contrib/provider-eventstore/apis/common/v1alpha1"
+	placementv1alpha1 "github.com/crossplane-contrib/provider-eventstore/apis/placement/v1alpha1"
 )
 
 // Labels of what is composed.
@@ -56,7 +57,7 @@ func compose(c Claim, s site, observed Observed, taken map[string]bool) (all []w
 		return []wanted{subscription(c, s, c.Name, c.SubscriptionParameters, c.secret(), observed, taken)}
 	}
 	store := object(c, s, KindEventStore, c.store(), asMap(parameters(c, s.class)))
-	all = append(all, finish(c, s, store, "store", "", c.secret(), observed, taken))
+	all = append(all, finish(c, s, store, "", c.secret(), observed, taken))
 	for _, sub := range c.Subscriptions {
 		all = append(all, subscription(c, s, sub.Name, sub.SubscriptionParameters, sub.secret(c), observed, taken))
 	}
@@ -66,30 +67,51 @@ func compose(c Claim, s site, observed Observed, taken map[string]bool) (all []w
 func subscription(c Claim, s site, name string, p v1alpha1.SubscriptionParameters, secret string, observed Observed, taken map[string]bool) wanted {
 	parameters := asMap(p)
 	parameters["eventStore"] = c.store()
-	return finish(c, s, object(c, s, KindSubscription, name, parameters), "subscription-"+name, name, secret, observed, taken)
+	return finish(c, s, object(c, s, KindSubscription, name, parameters), name, secret, observed, taken)
 }
 
 // object returns a managed resource without its own name and Secret.
 func object(c Claim, s site, kind, externalName string, parameters map[string]any) *unstructured.Unstructured {
-	ref := map[string]any{"name": s.providerConfig}
 	u := &unstructured.Unstructured{Object: map[string]any{"apiVersion": groupCluster, "kind": kind}}
 	if c.Namespaced {
 		u.SetAPIVersion(groupNamespaced)
 		u.SetNamespace(c.Namespace)
-		ref["kind"] = "ClusterProviderConfig"
 	}
-	u.Object["spec"] = map[string]any{"providerConfigRef": ref, "forProvider": parameters}
+	u.Object["spec"] = map[string]any{"forProvider": parameters}
+	refer(u, s.providerConfig)
 	u.SetAnnotations(map[string]string{meta.AnnotationKeyExternalName: externalName})
 	u.SetLabels(map[string]string{LabelClass: s.class.Name, LabelCloud: s.Cloud, LabelRegion: s.Region})
 	confirm(u, c.Confirm)
 	return u
 }
 
+// refer names the ProviderConfig of a resource.
+func refer(u *unstructured.Unstructured, providerConfig string) {
+	ref := map[string]any{"name": providerConfig}
+	if u.GetNamespace() != "" {
+		ref["kind"] = "ClusterProviderConfig"
+	}
+	_ = unstructured.SetNestedMap(u.Object, ref, "spec", "providerConfigRef")
+}
+
+// keyPrefix is what a resource's name in the composition begins with in a place. What follows is the ProviderConfig.
+func keyPrefix(u *unstructured.Unstructured, at placementv1alpha1.Place) string {
+	return fmt.Sprintf("%s-%s-%s-", roleOf(u), at.Cloud, at.Region)
+}
+
+// roleOf tells the store of a claim and its subscriptions apart.
+func roleOf(u *unstructured.Unstructured) string {
+	if u.GetKind() == KindSubscription {
+		return "subscription-" + meta.GetExternalName(u)
+	}
+	return "store"
+}
+
 // finish gives a resource its names: those that it has, or new ones that follow from the claim, the location and the
 // ProviderConfig. A Secret's name is taken once: the first location has it as it is.
-func finish(c Claim, s site, u *unstructured.Unstructured, role, subscription, secret string, observed Observed, taken map[string]bool) wanted {
-	w := wanted{site: s, subscription: subscription, listed: subscription != "" && c.EventStore == "", key: fmt.Sprintf("%s-%s-%s-%s", role, s.Cloud, s.Region, s.providerConfig)}
-	u.SetName(fmt.Sprintf("%.*s-%s-%s-%s", maxPrefix, c.Composite, s.Cloud, s.Region, digest(c.Kind, c.Composite, role, s.providerConfig)))
+func finish(c Claim, s site, u *unstructured.Unstructured, subscription, secret string, observed Observed, taken map[string]bool) wanted {
+	w := wanted{site: s, subscription: subscription, listed: subscription != "" && c.EventStore == "", key: keyPrefix(u, s.Place) + s.providerConfig}
+	u.SetName(fmt.Sprintf("%.*s-%s-%s-%s", maxPrefix, c.Composite, s.Cloud, s.Region, digest(c.Kind, c.Composite, roleOf(u), s.providerConfig)))
 	key, was, ok := observed.find(u)
 	has := ""
 	if ok {

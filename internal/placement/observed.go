@@ -3,6 +3,7 @@ package placement
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/crossplane/crossplane-runtime/v2/pkg/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -32,6 +33,23 @@ type ObservedResource struct {
 
 // Observed is all that the claim has composed before, by the names in the composition.
 type Observed map[string]ObservedResource
+
+// asMade is what was observed, each resource with the ProviderConfig that it was made with, as its name in the composition says.
+// The one in its spec can have been edited, or be a default since the schema had lost the field for a moment: whoever believed
+// it would move the store to another broker.
+func (o Observed) asMade() Observed {
+	made := maps.Clone(o)
+	for key, r := range o {
+		at, ok := strings.CutPrefix(key, keyPrefix(r.Object, r.place()))
+		if !ok || !r.holdsData() || at == text(r.Object, "spec", "providerConfigRef", "name") {
+			continue
+		}
+		r.Object = r.Object.DeepCopy()
+		refer(r.Object, at)
+		made[key] = r
+	}
+	return made
+}
 
 // find returns the resource that stands for the same thing on the same broker, whatever its name in the composition: the one
 // that another Composition made, for example.

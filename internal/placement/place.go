@@ -33,6 +33,7 @@ type Result struct {
 // Place decides what a claim becomes. others are the other claims of its namespace that count against its quota.
 func Place(c Claim, p placementv1alpha1.Offer, observed Observed, others []Other) Result {
 	r := Result{Resources: map[string]Resource{}}
+	observed = observed.asMade()
 	sites, refusal := sites(c, p, observed)
 	if refusal == nil {
 		refusal = cmp.Or(clash(c, sites), withinLimits(c, sites), withinQuota(c, p, sites, observed, others))
@@ -105,6 +106,7 @@ func Grows(c Claim, p placementv1alpha1.Offer, observed Observed) bool {
 	if _, ok := quotaOf(c, p); !ok || c.EventStore != "" {
 		return false
 	}
+	observed = observed.asMade()
 	sites, refusal := sites(c, p, observed)
 	return refusal == nil && grows(c, sites, observed)
 }

@@ -295,6 +295,34 @@ func TestAdoptsAnothersNames(t *testing.T) {
 	}
 }
 
+// TestProviderConfigEdited has what was composed name another ProviderConfig than it was made with: it gets its own back, and
+// nothing is made on another broker.
+func TestProviderConfigEdited(t *testing.T) {
+	offer := offerOf(t, offerYAML)
+	for name, c := range map[string]Claim{
+		"Accepted": claimOf(t, "{class: durable, subscriptions: [{name: a}]}"),
+		"Refused":  claimOf(t, "{class: none, subscriptions: [{name: a}]}"),
+	} {
+		made := Place(claimOf(t, "{class: durable, subscriptions: [{name: a}]}"), offer, nil, nil)
+		observed := apply(made)
+		for _, r := range observed {
+			refer(r.Object, "default")
+		}
+		after := Place(c, offer, observed, nil)
+		if diff := cmp.Diff(names(made), names(after)); diff != "" {
+			t.Errorf("%s: something else is made (-before, +after):\n%s", name, diff)
+		}
+		for key, r := range after.Resources {
+			if at := text(r.Object, "spec", "providerConfigRef", "name"); at != "aws" {
+				t.Errorf("%s: %s is moved to ProviderConfig %s", name, key, at)
+			}
+			if text(observed[key].Object, "spec", "providerConfigRef", "name") != "default" {
+				t.Errorf("%s: what was observed of %s was changed", name, key)
+			}
+		}
+	}
+}
+
 // TestPlacementChanges has the platform team edit the Placement under a claim that nobody edits: its store stays where it is.
 func TestPlacementChanges(t *testing.T) {
 	c := claimOf(t, "{class: durable, subscriptions: [{name: a}]}")

@@ -29,7 +29,8 @@ type Options struct {
 	// Dwell is for how long a change stays, so that everybody notices. Default: 3 seconds.
 	Dwell time.Duration
 
-	// Patience is how long it may take until all is as it was. Default: 5 minutes.
+	// Patience is how long it may take until all is as it was; after a tenth of it everybody's objects are written once more.
+	// Default: 5 minutes.
 	Patience time.Duration
 
 	// Progress gets a line for each change. Default: nobody.
@@ -41,12 +42,13 @@ type Result struct {
 	Made    int // Changes that were taken, and put back.
 	Refused int // Changes that were refused, as Kubernetes and Crossplane refuse what cannot be undone.
 	Back    int // Of those that were made, after how many everything came back.
+	Touched int // Of those, after how many it took a write of the objects: see await.
 }
 
 // String says it in one line.
 func (r Result) String() string {
-	return fmt.Sprintf("%d changes of schemas: %d refused, %d made and put back, after %d of which everything came back (%.1f %%)",
-		r.Made+r.Refused, r.Refused, r.Made, r.Back, 100*float64(r.Refused+r.Back)/float64(max(1, r.Made+r.Refused)))
+	return fmt.Sprintf("%d changes of schemas: %d refused, %d made and put back, after %d of which everything came back (%.1f %%), after %d of them once it was written again",
+		r.Made+r.Refused, r.Refused, r.Made, r.Back, 100*float64(r.Refused+r.Back)/float64(max(1, r.Made+r.Refused)), r.Touched)
 }
 
 // Run makes changes, one after the other in a random order, and puts each back. It ends with the first after which something
@@ -72,7 +74,7 @@ func Run(ctx context.Context, o Options) (r Result, err error) {
 	if o.Most > 0 {
 		changes = changes[:min(o.Most, len(changes))]
 	}
-	if err := o.await(ctx); err != nil {
+	if _, err := o.await(ctx); err != nil {
 		return r, fmt.Errorf("before any change: %w", err)
 	}
 	for _, s := range o.Subjects {
@@ -82,7 +84,7 @@ func Run(ctx context.Context, o Options) (r Result, err error) {
 	}
 	for _, c := range changes {
 		start := time.Now()
-		refused, err := o.try(ctx, c)
+		refused, touched, err := o.try(ctx, c)
 		switch {
 		case err != nil:
 			return r, fmt.Errorf("seed %d, after the change %q of %s: %w", o.Seed, c.Name, c.Schema, err)
@@ -92,48 +94,52 @@ func Run(ctx context.Context, o Options) (r Result, err error) {
 		default:
 			r.Made++
 			r.Back++
-			o.say("%-55s put back, and all came back, after %s", c.Name, time.Since(start).Round(100*time.Millisecond))
+			how := ""
+			if touched {
+				r.Touched++
+				how = ", once it was written again"
+			}
+			o.say("%-55s put back, and all came back, after %s%s", c.Name, time.Since(start).Round(100*time.Millisecond), how)
 		}
 	}
 	return r, nil
 }
 
 // try makes one change, lets everybody notice, and puts it back.
-func (o Options) try(ctx context.Context, c Change) (refused, err error) {
+func (o Options) try(ctx context.Context, c Change) (refused error, touched bool, err error) {
 	before := c.object()
 	if err := o.Kube.Get(ctx, client.ObjectKeyFromObject(before), before); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	changed, err := c.apply(before)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	err = o.Kube.Update(ctx, changed)
 	for kerrors.IsConflict(err) { // Its status was written meanwhile.
 		if err = o.Kube.Get(ctx, client.ObjectKeyFromObject(before), before); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		if changed, err = c.apply(before); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		err = o.Kube.Update(ctx, changed)
 	}
 	if kerrors.IsInvalid(err) || kerrors.IsForbidden(err) || kerrors.IsBadRequest(err) {
-		return err, nil
+		return err, false, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	for _, s := range o.Subjects {
-		s.touch(ctx, o.Kube)
-	}
+	o.touch(ctx)
 	if err := pause(ctx, o.Dwell); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if err := o.restore(ctx, before); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return nil, o.await(ctx)
+	touched, err = o.await(ctx)
+	return nil, touched, err
 }
 
 // restore puts the spec back as it was.
@@ -150,24 +156,36 @@ func (o Options) restore(ctx context.Context, before *unstructured.Unstructured)
 	}
 }
 
-// await applies the manifests again, as a team's pipeline does, until all is well.
-func (o Options) await(ctx context.Context) error {
-	deadline := time.Now().Add(o.Patience)
+// await applies the manifests again, as a team's pipeline does, until all is well. That changes nothing where what is stored was
+// never changed; but whoever watched it meanwhile, such as Crossplane, goes on with what the other schema had left of it until it
+// is written. So it is written if it takes long, as docs/operations.md says.
+func (o Options) await(ctx context.Context) (touched bool, err error) {
+	start := time.Now()
 	for {
 		var errs []error
 		for _, s := range o.Subjects {
 			errs = append(errs, s.well(ctx, o.Kube))
 		}
 		err := errors.Join(errs...)
-		if err == nil {
-			return nil
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("not as before after %s: %w", o.Patience, err)
+		switch waited := time.Since(start); {
+		case err == nil:
+			return touched, nil
+		case waited > o.Patience:
+			return touched, fmt.Errorf("not as before after %s: %w", o.Patience, err)
+		case waited > o.Patience/10 && !touched:
+			touched = true
+			o.touch(ctx)
 		}
 		if err := pause(ctx, 200*time.Millisecond); err != nil {
-			return err
+			return touched, err
 		}
+	}
+}
+
+// touch has everybody write what they have, as far as that can be done now.
+func (o Options) touch(ctx context.Context) {
+	for _, s := range o.Subjects {
+		s.touch(ctx, o.Kube)
 	}
 }
 

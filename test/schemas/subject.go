@@ -41,7 +41,7 @@ func NewSubject(ctx context.Context, c client.Client, kind, namespace, class str
 	u.SetName(name)
 	s := &Subject{Manifest: u}
 	o := Options{Kube: c, Subjects: []*Subject{s}, Patience: 5 * time.Minute}
-	if err := o.await(ctx); err != nil {
+	if _, err := o.await(ctx); err != nil {
 		return nil, err
 	}
 	secret := &corev1.Secret{}

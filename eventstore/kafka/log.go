@@ -16,11 +16,15 @@ import (
 // log is the store's events as [arbiter.Log].
 type log struct{ *store }
 
-// Publish implements [arbiter.Log].
+// Publish implements [arbiter.Log]. Brokers acknowledge a record when all replicas in sync have it, which is when they show
+// it to consumers.
 func (l log) Publish(partition int, stream string, fields []record.Field, failed func(error)) {
-	l.client.Produce(context.Background(), l.record(int32(partition), stream, fields), func(_ *kgo.Record, err error) {
-		if err = l.refused(err); err != nil {
+	l.client.Produce(context.Background(), l.record(int32(partition), stream, fields), func(r *kgo.Record, err error) {
+		switch err = l.refused(err); {
+		case err != nil:
 			failed(err)
+		case r.Offset >= 0: // Unknown where a record that was sent twice is an old one.
+			l.arbiter.Acknowledged(partition, entryOf(r))
 		}
 	})
 }

@@ -143,6 +143,11 @@ func (a *Arbiter) Await(ctx context.Context, partition int, to Position) error {
 	return a.partitions[partition].await(ctx, to)
 }
 
+// Acknowledged tells of a record that this process has published, and where it is now. A log need not tell; if it does,
+// the record is judged at once if it is the next one, and nobody waits until the tail brings it. The log must have it for
+// good: whoever asks for the end from now on is told one that is after it.
+func (a *Arbiter) Acknowledged(partition int, e Entry) { a.partitions[partition].acknowledged(&e) }
+
 // Counts reports whether the record of an entry counts. The partition must have been read beyond it: see [Arbiter.Await].
 func (a *Arbiter) Counts(partition int, e Entry) bool {
 	p := a.partitions[partition]

@@ -338,3 +338,24 @@ func TestOneInFlight(t *testing.T) {
 		}
 	})
 }
+
+// A record that is the next one is judged when it is acknowledged; one that is not waits for the tail.
+func TestAcknowledged(t *testing.T) {
+	a := New(newFakeLog(1, 1, faults{}), 1)
+	defer a.Close()
+	p := a.partitions[0]
+	for _, step := range []struct {
+		offset  int64
+		version string
+		want    int64
+	}{{1, "2", 0}, {0, "1", 1}, {0, "1", 1}, {1, "2", 2}} {
+		a.Acknowledged(0, entry(step.offset, order42.String(), step.version, "a"))
+		if got := p.index.version(order42.String()); got != step.want {
+			t.Errorf("after the record at offset %d was acknowledged: version %d, want %d", step.offset, got, step.want)
+		}
+	}
+	p.fold([]Entry{entry(0, order42.String(), "1", "a"), entry(1, order42.String(), "2", "a"), entry(2, order42.String(), "3", "a")}, Position{Offset: 3})
+	if got := p.index.version(order42.String()); got != 3 {
+		t.Errorf("after the tail brought them too, and a third: version %d, want 3", got)
+	}
+}

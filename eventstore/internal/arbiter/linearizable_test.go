@@ -79,8 +79,10 @@ func run(t *testing.T, seed uint64, f faults, read reader) (history []porcupine.
 		var mu sync.Mutex
 		var wg sync.WaitGroup
 		for p := range processes {
-			a := New(log, 2)
+			l := &telling{fakeLog: log}
+			a := New(l, 2)
 			defer a.Close()
+			l.arbiter = a
 			for c := range clients {
 				random := rand.New(rand.NewPCG(seed, uint64(p*clients+c)))
 				wg.Go(func() {
@@ -170,9 +172,10 @@ func TestLinearizable(t *testing.T) {
 		"Unheard":  {reason: "One that only seems to be missing is published again, too.", faults: faults{delay: delay, unheard: 0.3}},
 		"Repeated": {reason: "What was read before is not judged twice.", faults: faults{delay: delay, repeated: 0.5}},
 		"Ends":     {reason: "A tail that stopped goes on where it was.", faults: faults{delay: delay, ends: 0.1}},
+		"Told":     {reason: "Where a record is known, the tail is not waited for.", faults: faults{delay: delay, told: 0.7}},
 		"All": {
 			reason: "All at once.",
-			faults: faults{delay: delay, copied: 0.3, vanishes: 0.2, unheard: 0.2, repeated: 0.3, ends: 0.05},
+			faults: faults{delay: delay, copied: 0.3, vanishes: 0.2, unheard: 0.2, repeated: 0.3, ends: 0.05, told: 0.5},
 		},
 	}
 	for name, tc := range cases {

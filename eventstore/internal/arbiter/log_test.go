@@ -30,6 +30,7 @@ type faults struct {
 	unheard  float64       // A record lands, and its writer hears that it may be missing.
 	repeated float64       // What was read is read once more.
 	ends     float64       // The tail stops for a reason that passes.
+	told     float64       // A writer hears where its record is.
 }
 
 func newFakeLog(partitions int, seed uint64, f faults) *fakeLog {
@@ -54,6 +55,10 @@ func (l *fakeLog) happens(p float64) bool {
 }
 
 func (l *fakeLog) Publish(p int, _ string, fields []record.Field, failed func(error)) {
+	l.publish(p, fields, failed, func(Entry) {})
+}
+
+func (l *fakeLog) publish(p int, fields []record.Field, failed func(error), acknowledged func(Entry)) {
 	l.mu.Lock()
 	l.published++
 	l.mu.Unlock()
@@ -63,7 +68,11 @@ func (l *fakeLog) Publish(p int, _ string, fields []record.Field, failed func(er
 			failed(errPasses)
 			return
 		}
-		l.add(p, fields...)
+		e := entryOf(l.add(p, fields...), fields)
+		if l.happens(l.faults.told) {
+			l.pause()
+			acknowledged(e)
+		}
 		if l.happens(l.faults.unheard) {
 			failed(errPasses)
 		}
@@ -75,12 +84,24 @@ func (l *fakeLog) Publish(p int, _ string, fields []record.Field, failed func(er
 	}()
 }
 
-func (l *fakeLog) add(p int, fields ...record.Field) {
+func (l *fakeLog) add(p int, fields ...record.Field) (offset int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.partitions[p] = append(l.partitions[p], fields)
 	close(l.changed)
 	l.changed = make(chan struct{})
+	return int64(len(l.partitions[p])) - 1
+}
+
+// telling is a log that tells an arbiter where its records are.
+type telling struct {
+	*fakeLog
+
+	arbiter *Arbiter
+}
+
+func (l *telling) Publish(p int, _ string, fields []record.Field, failed func(error)) {
+	l.publish(p, fields, failed, func(e Entry) { l.arbiter.Acknowledged(p, e) })
 }
 
 func (l *fakeLog) Tail(ctx context.Context, p int, from Position, fold Fold) error {

@@ -127,6 +127,24 @@ func (p *partition) fold(entries []Entry, next Position) {
 	if p.next.Before(next) {
 		p.next = next
 	}
+	p.wake()
+}
+
+// acknowledged judges a record that the tail has yet to bring, if it is the next one.
+func (p *partition) acknowledged(e *Entry) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if e.Position == p.next {
+		p.judge(e)
+		p.wake()
+	}
+}
+
+// wake settles the barriers that hold now. The caller holds the lock.
+func (p *partition) wake() {
+	if len(p.goals) == 0 {
+		return
+	}
 	waiting := p.goals[:0]
 	for _, g := range p.goals {
 		if p.next.Before(g.at) {

@@ -114,9 +114,13 @@ func (b *bench) say(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "%s  %-6s  %s\n", time.Now().Format(time.TimeOnly), b.backend, fmt.Sprintf(format, args...))
 }
 
-// add reports a figure. Its goal is that of the name.
+// add reports a figure. Its goal is that of the name; at the largest scale only what must not happen has one.
 func (b *bench) add(name string, value float64, unit string) {
-	b.r.add(measure{Measure: name, Backend: b.backend, Value: value, Unit: unit, Goal: goals[name][b.backend]})
+	goal := goals[name][b.backend]
+	if b.o.scale && goal != "0" {
+		goal = ""
+	}
+	b.r.add(measure{Measure: name, Backend: b.backend, Value: value, Unit: unit, Goal: goal})
 }
 
 // times reports percentiles.

@@ -64,7 +64,7 @@ func main() {
 	flag.IntVar(&o.traffic, "traffic", 100, "how many of the stores are under traffic in the steady state")
 	flag.DurationVar(&o.window, "window", 2*time.Minute, "for how long the steady state is watched")
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "what the changes are drawn by")
-	scale := flag.Int("scale", 0, "measure nothing but the steady state, with so many stores of one partition and without snapshots")
+	scale := flag.Int("scale", 0, "measure nothing but the steady state, with so many stores of one partition, without snapshots and dead letters")
 	flag.Parse()
 	// What libraries tell of themselves ends in an error, or is tried again.
 	ctrllog.SetLogger(logr.Discard())

@@ -85,7 +85,7 @@ func (s *store) deadLetters(ctx context.Context, yield func(eventstore.DeadLette
 	if err := refuse.Subscribe(s.Binding); err != nil {
 		return err
 	}
-	ctx, done, err := s.begin(ctx)
+	ctx, done, err := s.open.Begin(ctx)
 	if err != nil {
 		return err
 	}

@@ -11,13 +11,13 @@ package kafka
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/arbiter"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/lifetime"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
@@ -36,10 +36,7 @@ type store struct {
 	tails     *tails
 	arbiter   *arbiter.Arbiter // nil in a streaming store, where every record counts
 
-	closed context.Context // Ends with Close.
-	close  context.CancelFunc
-	mu     sync.Mutex // Guards wg against an Add while Close waits.
-	wg     sync.WaitGroup
+	open *lifetime.Lifetime // Until Close.
 }
 
 var (
@@ -66,8 +63,7 @@ const (
 )
 
 func open(ctx context.Context, b eventstore.Binding) (*store, error) {
-	s := &store{Binding: b}
-	s.closed, s.close = context.WithCancel(context.Background())
+	s := &store{Binding: b, open: lifetime.New()}
 	var err error
 	if s.options, err = options(b.Secret); err != nil {
 		return nil, err
@@ -100,33 +96,14 @@ func open(ctx context.Context, b eventstore.Binding) (*store, error) {
 
 // Close ends appends, subscriptions and replays, waits for them, and closes the connections.
 func (s *store) Close() error {
-	s.mu.Lock()
-	s.close()
-	s.mu.Unlock()
+	s.open.End()
 	if s.arbiter != nil {
 		s.arbiter.Close()
 		s.tails.close()
 	}
-	s.wg.Wait()
+	s.open.Wait()
 	s.client.Close()
 	return nil
-}
-
-// begin registers work that Close ends and waits for. The context ends with ctx or with Close.
-func (s *store) begin(ctx context.Context) (_ context.Context, end func(), err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed.Err() != nil {
-		return nil, nil, arbiter.ErrClosed
-	}
-	s.wg.Add(1)
-	ctx, cancel := context.WithCancelCause(ctx)
-	unhook := context.AfterFunc(s.closed, func() { cancel(arbiter.ErrClosed) })
-	return ctx, func() {
-		unhook()
-		cancel(nil)
-		s.wg.Done()
-	}, nil
 }
 
 func (s *store) partition(stream eventstore.StreamID) int32 {

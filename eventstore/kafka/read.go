@@ -39,7 +39,7 @@ func (s *store) read(ctx context.Context, stream eventstore.StreamID, after even
 	if err := stream.Validate(); err != nil {
 		return err
 	}
-	ctx, done, err := s.begin(ctx)
+	ctx, done, err := s.open.Begin(ctx)
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ func (s *store) Replay(ctx context.Context, from eventstore.Start) iter.Seq2[eve
 }
 
 func (s *store) replay(ctx context.Context, from eventstore.Start, yield func(eventstore.Event, error) bool) error {
-	ctx, done, err := s.begin(ctx)
+	ctx, done, err := s.open.Begin(ctx)
 	if err != nil {
 		return err
 	}

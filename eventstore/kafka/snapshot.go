@@ -154,7 +154,7 @@ func (s *store) SaveSnapshot(ctx context.Context, snapshot eventstore.Snapshot) 
 }
 
 func (s *store) saveSnapshot(ctx context.Context, snapshot eventstore.Snapshot) error {
-	ctx, done, err := s.begin(ctx)
+	ctx, done, err := s.open.Begin(ctx)
 	if err != nil {
 		return err
 	}
@@ -199,7 +199,7 @@ func (s *store) LoadSnapshot(ctx context.Context, stream eventstore.StreamID) (e
 }
 
 func (s *store) loadSnapshot(ctx context.Context, stream eventstore.StreamID) (eventstore.Snapshot, error) {
-	ctx, done, err := s.begin(ctx)
+	ctx, done, err := s.open.Begin(ctx)
 	if err != nil {
 		return eventstore.Snapshot{}, err
 	}

@@ -9,12 +9,12 @@ package memory
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/lifetime"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/refuse"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
@@ -24,8 +24,6 @@ func init() { eventstore.Register("memory", driver{}) }
 
 // defaultSubscription is the one that a store made by [New] subscribes as.
 const defaultSubscription = "default"
-
-var errClosed = errors.New("store is closed")
 
 // Store is an event store in memory. Its zero value is not usable.
 type Store struct {
@@ -256,7 +254,7 @@ func (s *Store) writable(ctx context.Context) error {
 // usable says why nothing can be done: the store is closed, or ctx has ended.
 func (s *Store) usable(ctx context.Context) error {
 	if s.closed.Err() != nil {
-		return errClosed
+		return lifetime.ErrClosed
 	}
 	return ctx.Err()
 }

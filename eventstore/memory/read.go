@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/lifetime"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/refuse"
 )
 
@@ -74,7 +75,7 @@ func (s *Store) replay(ctx context.Context, from eventstore.Start, yield func(ev
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer context.AfterFunc(s.closed, func() { cancel(errClosed) })()
+	defer context.AfterFunc(s.closed, func() { cancel(lifetime.ErrClosed) })()
 	end := -1
 	for i := 0; ; i++ {
 		e, last, err := s.entry(ctx, i, &end, from.Live)

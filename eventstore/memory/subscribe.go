@@ -10,6 +10,7 @@ import (
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/deliver"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/lifetime"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/refuse"
 )
 
@@ -38,7 +39,7 @@ func (s *Store) Subscribe(ctx context.Context, h eventstore.Handler, opts ...eve
 		return err
 	}
 	if s.closed.Err() != nil {
-		return errClosed
+		return lifetime.ErrClosed
 	}
 	s.wg.Add(1)
 	defer s.wg.Done()

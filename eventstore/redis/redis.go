@@ -14,18 +14,16 @@ import (
 	"net"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/lifetime"
 	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
 func init() { eventstore.Register("redis", driver{}) }
-
-var errClosed = errors.New("store is closed")
 
 type driver struct{}
 
@@ -36,10 +34,7 @@ type store struct {
 	client     redis.UniversalClient
 	timing     timing
 
-	closed context.Context // Ends with Close.
-	close  context.CancelFunc
-	mu     sync.Mutex // Guards wg against an Add while Close waits.
-	wg     sync.WaitGroup
+	open *lifetime.Lifetime // Until Close.
 }
 
 var (
@@ -57,12 +52,11 @@ func (driver) Open(ctx context.Context, b eventstore.Binding) (eventstore.Store,
 }
 
 func open(ctx context.Context, b eventstore.Binding) (*store, error) {
-	s := &store{Binding: b, connection: connection(b.Secret), timing: defaultTiming}
+	s := &store{Binding: b, connection: connection(b.Secret), timing: defaultTiming, open: lifetime.New()}
 	var err error
 	if s.client, err = s.connection.Client(); err != nil {
 		return nil, err
 	}
-	s.closed, s.close = context.WithCancel(context.Background())
 	if err := s.check(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -148,31 +142,12 @@ func (s *store) checkHistory(ctx context.Context) error {
 
 // Close ends subscriptions and replays, waits for them, and closes the connections.
 func (s *store) Close() error {
-	s.mu.Lock()
-	s.close()
-	s.mu.Unlock()
-	s.wg.Wait()
+	s.open.End()
+	s.open.Wait()
 	if err := s.client.Close(); err != nil && !errors.Is(err, redis.ErrClosed) {
 		return fmt.Errorf("cannot close store %q: %w", s.Store, err)
 	}
 	return nil
-}
-
-// begin registers work that Close ends and waits for. The context ends with ctx or with Close.
-func (s *store) begin(ctx context.Context) (_ context.Context, end func(), err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed.Err() != nil {
-		return nil, nil, errClosed
-	}
-	s.wg.Add(1)
-	ctx, cancel := context.WithCancelCause(ctx)
-	unhook := context.AfterFunc(s.closed, func() { cancel(errClosed) })
-	return ctx, func() {
-		unhook()
-		cancel(nil)
-		s.wg.Done()
-	}, nil
 }
 
 func (s *store) partition(stream eventstore.StreamID) int {

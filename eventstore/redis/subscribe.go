@@ -37,7 +37,7 @@ func (s *store) Subscribe(ctx context.Context, h eventstore.Handler, opts ...eve
 	if err != nil {
 		return err
 	}
-	ctx, done, err := s.begin(ctx)
+	ctx, done, err := s.open.Begin(ctx)
 	if err != nil {
 		return err
 	}

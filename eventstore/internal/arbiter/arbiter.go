@@ -19,12 +19,10 @@ import (
 	"sync"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/lifetime"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
-
-// ErrClosed is the cause of what ends because the arbiter was closed.
-var ErrClosed = errors.New("store is closed")
 
 // A Position is a place in a partition. On Kafka only Offset is used; on Pulsar the two are ledger and entry.
 type Position struct{ Segment, Offset int64 }
@@ -89,7 +87,7 @@ func (a *Arbiter) Close() {
 	for _, p := range a.partitions {
 		p.shut()
 	}
-	a.close(ErrClosed)
+	a.close(lifetime.ErrClosed)
 	a.wg.Wait()
 }
 

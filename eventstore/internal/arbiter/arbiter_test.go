@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/lifetime"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
@@ -271,19 +272,19 @@ func TestClose(t *testing.T) {
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			_, err := a.Append(t.Context(), appendOf(0, "a"))
-			if !errors.Is(err, ErrClosed) || !errors.Is(err, eventstore.ErrUnknownOutcome) {
+			if !errors.Is(err, lifetime.ErrClosed) || !errors.Is(err, eventstore.ErrUnknownOutcome) {
 				t.Errorf("Append: %v, want ErrClosed and an unknown outcome", err)
 			}
 		})
 		wg.Go(func() {
-			if err := a.Await(t.Context(), 0, Position{Offset: 9}); !errors.Is(err, ErrClosed) {
+			if err := a.Await(t.Context(), 0, Position{Offset: 9}); !errors.Is(err, lifetime.ErrClosed) {
 				t.Errorf("Await: %v, want ErrClosed", err)
 			}
 		})
 		synctest.Wait()
 		a.Close()
 		wg.Wait()
-		if err := a.CatchUp(t.Context(), order42); !errors.Is(err, ErrClosed) {
+		if err := a.CatchUp(t.Context(), order42); !errors.Is(err, lifetime.ErrClosed) {
 			t.Errorf("CatchUp: %v, want ErrClosed", err)
 		}
 	})

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/lifetime"
 )
 
 // partition is what a process knows of one partition.
@@ -71,7 +72,7 @@ func (p *partition) read() error {
 	case p.lost != nil:
 		return p.lost
 	case p.shutDown:
-		return ErrClosed
+		return lifetime.ErrClosed
 	case p.reading:
 		return nil
 	}
@@ -90,7 +91,7 @@ func (p *partition) stopped(err error) {
 	p.reading = false
 	switch {
 	case p.shutDown:
-		err = ErrClosed
+		err = lifetime.ErrClosed
 	case err == nil:
 		err = errors.New("it stopped")
 	}
@@ -226,7 +227,7 @@ func (p *partition) ask() {
 		p.mu.Lock()
 		switch {
 		case p.shutDown:
-			b.settle(ErrClosed)
+			b.settle(lifetime.ErrClosed)
 		case err != nil:
 			b.settle(fmt.Errorf("cannot ask where partition %d ends: %w", p.number, err))
 		case end.Before(read):

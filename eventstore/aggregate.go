@@ -1,134 +1,158 @@
 package eventstore
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"time"
 )
 
-// maxAttempts is how often Execute tries when other writers are faster, or replies are lost.
-const maxAttempts = 10
+// defaultMaxAttempts is how often Execute tries when other writers are faster, or replies are lost.
+const defaultMaxAttempts = 10
 
 // An Aggregate rebuilds a domain object of type S from the events of its stream. The zero S is the object before its
 // first event. An Aggregate is constant, and may be used concurrently:
 //
-//	var orders = eventstore.Aggregate[Order]{Type: "order", Evolve: evolve, SnapshotEvery: 100}
+//	var orders = eventstore.Aggregate[Order]{
+//		Type: "order", Evolve: evolve, Snapshot: eventstore.EveryEvents(100),
+//	}
 type Aggregate[S any] struct {
 	// Type is the type of its streams.
 	Type string
 
-	// Evolve returns the object after an event. It decides nothing: what happened, happened.
+	// Evolve returns the object after an event. It decides nothing: what happened, happened. Of an event that Execute is
+	// about to append it does not see Position and Recorded.
 	Evolve func(S, Event) (S, error)
 
-	// SnapshotEvery makes Execute save a snapshot, S as JSON, whenever that many events were added. 0: never.
-	SnapshotEvery int
+	// Snapshot says when Execute saves a snapshot, S as JSON. Default: never. A snapshot only saves time: if one cannot be
+	// used or saved, Logger hears of it, and the events do.
+	Snapshot SnapshotPolicy
 
 	// Schema names the form of S in snapshots. Those of another schema are not used: change it when S changes.
 	Schema string
+
+	// MaxAttempts is how often Execute decides anew because another writer was faster. Default: 10.
+	MaxAttempts int
+
+	// Logger hears of snapshots that cannot be used or saved. Default: [slog.Default].
+	Logger *slog.Logger
 }
 
 // Load rebuilds an object. It returns the version that it was built from: 0 if there is none yet.
 func (a Aggregate[S]) Load(ctx context.Context, store Store, id string) (S, Version, error) {
-	stream := StreamID{Type: a.Type, ID: id}
-	state, version, err := a.snapshot(ctx, store, stream)
-	if err != nil {
-		return state, 0, err
+	l, err := a.load(ctx, store, StreamID{Type: a.Type, ID: id})
+	return l.state, l.version, err
+}
+
+// loaded is an object, and how its stream grew since its snapshot.
+type loaded[S any] struct {
+	state   S
+	version Version
+	growth  Growth
+}
+
+func (a Aggregate[S]) load(ctx context.Context, store Store, stream StreamID) (l loaded[S], err error) {
+	if l, err = a.restore(ctx, store, stream); err != nil {
+		return l, err
 	}
-	for e, err := range store.Read(ctx, stream, version) {
+	for e, err := range store.Read(ctx, stream, l.version) {
+		if err == nil {
+			err = a.add(&l, e, e.Recorded)
+		}
 		if err != nil {
-			return state, 0, err
+			return loaded[S]{}, err
 		}
-		if state, err = a.Evolve(state, e); err != nil {
-			return state, 0, fmt.Errorf("cannot evolve %s to version %d: %w", stream, e.Version, err)
-		}
-		version = e.Version
 	}
-	return state, version, nil
+	return l, nil
+}
+
+// add evolves l by the next event of its stream.
+func (a Aggregate[S]) add(l *loaded[S], e Event, recorded time.Time) (err error) {
+	if l.state, err = a.Evolve(l.state, e); err != nil {
+		return fmt.Errorf("cannot evolve %s to version %d: %w", e.Stream, e.Version, err)
+	}
+	l.version = e.Version
+	l.growth.add(e, recorded)
+	return nil
 }
 
 // Execute loads an object, lets decide say what happens next, and appends it. If another writer was faster, it loads and
-// decides again; if a reply was lost, it repeats the append with the same ids. It returns the object as it is then.
-// An error of decide ends it, and nothing is appended; neither is anything if decide returns no events.
+// decides again, MaxAttempts times at most; if a reply was lost, it repeats the append with the same ids. It returns the
+// object as it is then.
+//
+// An error of decide ends it, and nothing is appended; neither is anything if decide returns no events, or one that Evolve
+// refuses. If the error is [ErrUnknownOutcome] to the end, the events may be there or not: who repeats the command should
+// let decide see in the object that it was carried out.
 func (a Aggregate[S]) Execute(ctx context.Context, store Store, id string, decide func(S) ([]EventData, error)) (S, error) {
 	stream := StreamID{Type: a.Type, ID: id}
+	attempts := cmp.Or(a.MaxAttempts, defaultMaxAttempts)
 	var err error
-	for attempt := range maxAttempts {
-		if attempt > 0 {
-			if err := pause(ctx, time.Duration(rand.Int64N(int64(attempt)*int64(2*time.Millisecond)+1))); err != nil {
-				return *new(S), err
-			}
+	for attempt := range attempts {
+		if err := pause(ctx, attempt); err != nil {
+			return *new(S), err
 		}
 		var state S
 		if state, err = a.execute(ctx, store, stream, decide); !errors.Is(err, ErrConcurrency) {
 			return state, err
 		}
 	}
-	return *new(S), fmt.Errorf("cannot execute on %s: gave up after %d attempts: %w", stream, maxAttempts, err)
+	return *new(S), fmt.Errorf("cannot execute on %s: other writers were faster in all of %d attempts: %w", stream, attempts, err)
 }
 
 func (a Aggregate[S]) execute(ctx context.Context, store Store, stream StreamID, decide func(S) ([]EventData, error)) (S, error) {
-	state, version, err := a.Load(ctx, store, stream.ID)
+	l, err := a.load(ctx, store, stream)
 	if err != nil {
-		return state, err
+		return l.state, err
 	}
-	decided, err := decide(state)
+	decided, err := decide(l.state)
 	if err != nil || len(decided) == 0 {
-		return state, err
+		return l.state, err
 	}
 	events, err := Prepare(decided...)
 	if err != nil {
-		return state, err
+		return l.state, err
 	}
-	for range maxAttempts {
-		if _, err = store.Append(ctx, stream, version, events...); !errors.Is(err, ErrUnknownOutcome) || ctx.Err() != nil {
-			break
+	base := l.version
+	for _, d := range events { // Before they are appended: an event that Evolve refuses would spoil the stream for good.
+		if err := a.add(&l, d.event(stream, l.version+1), d.Time); err != nil {
+			return l.state, err
 		}
 	}
-	if err != nil {
-		return state, err
+	if err := appendSurely(ctx, store, stream, base, events); err != nil {
+		return l.state, err
 	}
-	for i, d := range events {
-		if state, err = a.Evolve(state, d.event(stream, version+Version(i)+1)); err != nil {
-			return state, fmt.Errorf("cannot evolve %s to version %d: %w", stream, version+Version(i)+1, err)
+	a.snapshot(ctx, store, stream, l)
+	return l.state, nil
+}
+
+// appendSurely repeats an append of prepared events while its outcome is unknown.
+func appendSurely(ctx context.Context, store Appender, stream StreamID, expected Version, events []EventData) error {
+	var err error
+	for attempt := range defaultMaxAttempts {
+		if pause(ctx, attempt) != nil {
+			return err // The outcome is still unknown, which says more than that ctx ended.
+		}
+		if _, err = store.Append(ctx, stream, expected, events...); !errors.Is(err, ErrUnknownOutcome) {
+			return err
 		}
 	}
-	return state, a.save(ctx, store, stream, state, version, version+Version(len(events)))
+	return err
 }
 
-func (a Aggregate[S]) snapshot(ctx context.Context, store Store, stream StreamID) (state S, version Version, err error) {
-	if a.SnapshotEvery < 1 {
-		return state, 0, nil
-	}
-	s, err := store.LoadSnapshot(ctx, stream)
-	if errors.Is(err, ErrNotFound) || err == nil && s.Schema != a.Schema {
-		return state, 0, nil
-	}
-	if err != nil {
-		return state, 0, err
-	}
-	if err := json.Unmarshal(s.Data, &state); err != nil {
-		return state, 0, fmt.Errorf("cannot read snapshot of %s, change Schema when the state's type changes: %w", stream, err)
-	}
-	return state, s.Version, nil
-}
-
-// save keeps a snapshot if the append crossed a multiple of SnapshotEvery.
-func (a Aggregate[S]) save(ctx context.Context, store Store, stream StreamID, state S, before, after Version) error {
-	every := Version(a.SnapshotEvery)
-	if every < 1 || before/every == after/every {
+// pause waits before the n-th repetition, a little longer each time: not at all for n = 0.
+func pause(ctx context.Context, n int) error {
+	if n == 0 {
 		return nil
 	}
-	data, err := json.Marshal(state)
-	if err == nil {
-		err = store.SaveSnapshot(ctx, Snapshot{Stream: stream, Version: after, Data: data, Schema: a.Schema})
+	select {
+	case <-time.After(rand.N(time.Duration(n)*2*time.Millisecond) + 1):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
-	if err != nil {
-		return fmt.Errorf("appended to %s, but cannot save its snapshot: %w", stream, err)
-	}
-	return nil
 }
 
 // event is what a prepared d will be when it is read.
@@ -137,14 +161,5 @@ func (d EventData) event(stream StreamID, v Version) Event {
 	return Event{
 		Stream: stream, Version: v, ID: d.ID, Type: d.Type, Data: data, ContentType: d.ContentType, Time: d.Time,
 		CorrelationID: d.CorrelationID, CausationID: d.CausationID, Metadata: d.Metadata,
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }

@@ -2,7 +2,6 @@ package eventstore_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -141,57 +140,5 @@ func TestBackoff(t *testing.T) {
 	}
 	if got := d.Backoff(1 << 40); got != 5*time.Second {
 		t.Errorf("Backoff of a very old failure: %s", got)
-	}
-}
-
-// faulty loses the reply of some appends, and lets another writer in before others.
-type faulty struct {
-	eventstore.Store
-	lose, race int
-}
-
-func (f *faulty) Append(ctx context.Context, s eventstore.StreamID, expected eventstore.Version, events ...eventstore.EventData) (eventstore.Version, error) {
-	if f.race > 0 {
-		f.race--
-		if _, err := f.Store.Append(ctx, s, eventstore.Any, eventstore.EventData{Type: "Deposited", Data: 1}); err != nil {
-			return 0, err
-		}
-	}
-	v, err := f.Store.Append(ctx, s, expected, events...)
-	if f.lose > 0 {
-		f.lose--
-		return 0, fmt.Errorf("cannot append to %s: %w", s, eventstore.ErrUnknownOutcome)
-	}
-	return v, err
-}
-
-func TestExecute(t *testing.T) {
-	cases := map[string]struct {
-		reason     string
-		lose, race int
-		refuse     error
-		want       int
-		wantErr    error
-	}{
-		"Plain":     {reason: "The event is appended.", want: 10},
-		"LostReply": {reason: "A lost reply is no second deposit.", lose: 3, want: 10},
-		"Race":      {reason: "Who is slower decides again, on what is there then.", race: 2, want: 12},
-		"Both":      {reason: "A lost reply of an append that lost is found out.", race: 1, lose: 1, want: 11},
-		"Starved":   {reason: "It gives up in the end.", race: 1000, want: 0, wantErr: eventstore.ErrConcurrency},
-		"Refused":   {reason: "Nothing is appended if decide says so.", refuse: context.Canceled, wantErr: context.Canceled},
-	}
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			store := &faulty{Store: memory.New(), lose: tc.lose, race: tc.race}
-			got, err := accounts.Execute(t.Context(), store, "a", func(Account) ([]eventstore.EventData, error) {
-				return []eventstore.EventData{{Type: "Deposited", Data: 10}}, tc.refuse
-			})
-			if !errors.Is(err, tc.wantErr) || got.Balance != tc.want {
-				t.Errorf("%s\nExecute: balance %d, %v; want %d, %v", tc.reason, got.Balance, err, tc.want, tc.wantErr)
-			}
-			if loaded, _, err := accounts.Load(t.Context(), store, "a"); tc.wantErr == nil && (err != nil || loaded != got) {
-				t.Errorf("%s\nLoad: %+v, %v; want what Execute returned: %+v", tc.reason, loaded, err, got)
-			}
-		})
 	}
 }

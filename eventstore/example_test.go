@@ -21,7 +21,7 @@ var accounts = eventstore.Aggregate[Account]{
 		err := e.Decode(&amount)
 		return Account{Balance: a.Balance + amount}, err
 	},
-	SnapshotEvery: 100,
+	Snapshot: eventstore.EveryEvents(100),
 }
 
 func Example() {

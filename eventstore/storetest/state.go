@@ -38,7 +38,7 @@ type counter struct{ Sum, Events int }
 // Concurrent commands on one aggregate are all carried out, one after another.
 func (s *suite) testAggregate(ctx context.Context, t *testing.T, store eventstore.Store) {
 	counters := eventstore.Aggregate[counter]{
-		Type: "counter", SnapshotEvery: 10,
+		Type: "counter", Snapshot: eventstore.EveryEvents(10),
 		Evolve: func(c counter, e eventstore.Event) (counter, error) {
 			var n int
 			err := e.Decode(&n)
@@ -70,7 +70,7 @@ func (s *suite) testAggregate(ctx context.Context, t *testing.T, store eventstor
 		t.Errorf("Load: %+v at version %d, %v; want %+v at 40", got, version, err, want)
 	}
 	snapshot, err := store.LoadSnapshot(ctx, eventstore.StreamID{Type: "counter", ID: "a"})
-	if err != nil || snapshot.Version != 40 {
-		t.Errorf("snapshot: version %d, %v; want 40", snapshot.Version, err)
+	if err != nil || snapshot.Version <= 30 { // Whoever appended the 10th event after it saved the next.
+		t.Errorf("snapshot: version %d, %v; want more than 30", snapshot.Version, err)
 	}
 }

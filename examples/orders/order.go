@@ -20,7 +20,7 @@ type (
 )
 
 // orders rebuilds an Order from its events, and keeps a snapshot after every second one.
-var orders = eventstore.Aggregate[Order]{Type: "order", Evolve: evolve, SnapshotEvery: 2}
+var orders = eventstore.Aggregate[Order]{Type: "order", Evolve: evolve, Snapshot: eventstore.EveryEvents(2)}
 
 func evolve(o Order, e eventstore.Event) (Order, error) {
 	switch e.Type {

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -74,6 +75,7 @@ type ObservedSubscription struct {
 	// StoreHasLogs means that the store, though it has no marker, has logs: it is damaged, and not gone.
 	StoreHasLogs bool
 	StoreCreated string // When the store got its marker: another store of the same name has another.
+	PositionedIn string // StoreCreated of the store that Created is about; empty: nobody noted it.
 	Partitions   int    // Of the store.
 	Groups       []Group
 	DeadLetters  int64
@@ -146,8 +148,8 @@ func Subscription(d DesiredSubscription, o ObservedSubscription, c Context) Plan
 		p.Unavailable = o.Unavailable
 		return p
 	}
-	if c.KnownStore != "" && c.KnownStore != o.StoreCreated && len(o.Groups) == 0 {
-		o.Created, c.KnownPositions = false, nil // They were positions in a store that is gone.
+	if known := cmp.Or(c.KnownStore, o.PositionedIn); known != "" && known != o.StoreCreated && len(o.Groups) == 0 {
+		o.Created, o.LastReplay, c.KnownPositions = false, "", nil // They were positions in a store that is gone.
 	}
 	if !o.Exists() && len(o.Groups) == 0 {
 		return createSubscription(p, d, o, c)

@@ -94,6 +94,22 @@ func TestSubscription(t *testing.T) {
 			}},
 			want: brief{Changes: append([]string{"position of partition 0: Earliest", "position of partition 1: Earliest"}, end[:1]...)},
 		},
+		"MarkerOfEarlierStore": {
+			reason: "A marker that outlived its store, by an orphaned resource or a broker that forgot its last second, is about that store.",
+			args: args{d: desiredSub(replay), o: observedSub(func(o *ObservedSubscription) {
+				o.Groups, o.PositionedIn, o.LastReplay = nil, "sunday", "r2"
+			})},
+			want: brief{Changes: []string{
+				"position of partition 0: Earliest", "position of partition 1: Earliest", end[0], "replay: r2 from Earliest",
+			}},
+		},
+		"PositionsLostInSameStore": {
+			reason: "In the store that the marker is about, a position that is gone was lost, and nobody else's to give up.",
+			args:   args{d: desiredSub(), o: observedSub(func(o *ObservedSubscription) { o.Groups, o.PositionedIn = nil, "monday" })},
+			want: brief{Refusals: []refusal{
+				{ReasonPositionUnknown, FieldGroup, positionToken("0")}, {ReasonPositionUnknown, FieldGroup, positionToken("0")},
+			}},
+		},
 		"CreateUnsupported": {
 			reason: "What the backend lacks stops the creation.",
 			args:   args{d: desiredSub(func(d *DesiredSubscription) { d.Set = []Field{FieldFilter} }), o: observedSub(gone)},

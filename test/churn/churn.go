@@ -161,7 +161,7 @@ func (c *churn) outage(ctx, alive context.Context, l Location, at time.Duration)
 // settle waits until all is equal, and deletes the claims.
 func (c *churn) settle(ctx context.Context, subjects []*subject) (Result, error) {
 	c.say("the time is over: waiting until all is equal")
-	start := time.Now()
+	start, said := time.Now(), time.Now()
 	for {
 		r := Result{Edits: c.edits.Load(), Kills: c.kills.Load(), Outages: c.outages.Load()}
 		for _, s := range subjects {
@@ -179,6 +179,10 @@ func (c *churn) settle(ctx context.Context, subjects []*subject) (Result, error)
 		r.Converged = time.Since(start)
 		if r.Equal == r.Locations {
 			return r, c.clear(ctx, subjects)
+		}
+		if time.Since(said) > 30*time.Second {
+			said = time.Now()
+			c.say("%d of %d locations are equal; not yet: %s", r.Equal, r.Locations, r.Different[:min(1, len(r.Different))])
 		}
 		if r.Converged > c.Patience || !pause(ctx, time.Second) {
 			return r, ctx.Err()

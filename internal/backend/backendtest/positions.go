@@ -42,6 +42,24 @@ func (s *suite) testSubscriptionLostPosition(t *testing.T) {
 	equal(t, "lag after the end was restored", 2, s.mustApplySubscriptionWith(t, d, c).Lag())
 }
 
+// testSubscriptionStoreMadeAgain has a subscription outlive its store, as an orphaned one does. Its resource made anew, of which
+// status knows nothing, begins in the next store of that name as it asks to: the marker is about the one before.
+func (s *suite) testSubscriptionStoreMadeAgain(t *testing.T) {
+	d, id := s.withStore(t)
+	s.mustApplySubscription(t, d)
+	d.Replay = &plan.Replay{ID: "once", From: plan.Start{Latest: true}}
+	s.mustApplySubscription(t, d)
+	if err := s.Backend.DeleteStores(t.Context(), s.stores(id.Store))[0]; err != nil {
+		t.Fatal(err)
+	}
+	s.mustApplyStore(t, s.store(id.Store))
+	s.Append(t, id.Store, 1, 2)
+	d.Owner.UID, d.Replay = "uid-of-the-new-resource", nil
+	equal(t, "lag in the next store", 2, s.mustApplySubscription(t, d).Lag())
+	d.Replay = &plan.Replay{ID: "once", From: plan.Start{Latest: true}}
+	equal(t, "lag after its own replay", 0, s.mustApplySubscription(t, d).Lag())
+}
+
 // testSubscriptionUnowned: a position that nobody has marked is somebody's. It is adopted with a token, and stays.
 func (s *suite) testSubscriptionUnowned(t *testing.T) {
 	if s.LoseSubscriptionMarker == nil {

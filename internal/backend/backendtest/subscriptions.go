@@ -35,6 +35,7 @@ func (s *suite) testSubscriptions(t *testing.T) {
 	t.Run("DeleteUnmarked", s.testSubscriptionDeleteUnmarked)
 	t.Run("StoreGone", s.testSubscriptionStoreGone)
 	t.Run("StoreLostMarker", s.testSubscriptionStoreLostMarker)
+	t.Run("StoreMadeAgain", s.testSubscriptionStoreMadeAgain)
 }
 
 // withStore makes a store with three records in partition 1, and returns a subscription to it that is not there yet.

@@ -74,9 +74,19 @@ type subscriptionMarker struct {
 	common
 
 	DeadLetterRetention duration `json:"deadLetterRetention,omitempty"`
-	Positioned          bool     `json:"positioned,omitempty"` // Every partition had a position once.
-	Replay              string   `json:"replay,omitempty"`     // The replay that was done last.
+	Positioned          bool     `json:"positioned,omitempty"`   // Every partition had a position once.
+	PositionedIn        string   `json:"positionedIn,omitempty"` // When the store was created that it had them in.
+	Replay              string   `json:"replay,omitempty"`       // The replay that was done last.
 	Pending             *pending `json:"pending,omitempty"`
+}
+
+// position notes that every partition has its position, in the store that was created then. What was replayed in an earlier
+// one of the same name was not replayed in this one.
+func (m *subscriptionMarker) position(store string) {
+	if m.PositionedIn != store {
+		m.Replay, m.Pending = "", nil
+	}
+	m.Positioned, m.PositionedIn = true, store
 }
 
 // A pending replay goes to places that were noted when it began, so that "the latest record" is not a later one after a

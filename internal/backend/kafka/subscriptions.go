@@ -183,7 +183,8 @@ func (b *Backend) observe(id backend.SubscriptionID, r subscriptionReading) (pla
 	var asked subscriptionMarker
 	if m := k.marker; m != nil {
 		asked = *m
-		o.Marked, o.Owner, o.Takeovers, o.Created, o.LastReplay = true, plan.Owner(m.Owner), m.Takeovers, m.Positioned, m.Replay
+		o.Marked, o.Owner, o.Takeovers = true, plan.Owner(m.Owner), m.Takeovers
+		o.Created, o.PositionedIn, o.LastReplay = m.Positioned, m.PositionedIn, m.Replay
 		o.DeadLetterRetention = time.Duration(m.DeadLetterRetention)
 	}
 	o.Principal = r.access.observe(layout.SubscriptionPrincipal(id.Store, id.Name), asked.Grant, layout.KafkaSubscriptionACL(id.Store, id.Name), "")

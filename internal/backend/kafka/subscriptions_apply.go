@@ -25,7 +25,9 @@ func (b *Backend) ApplySubscriptions(ctx context.Context, changes []backend.Subs
 	before := b.claimSubscriptions(ctx, changes, errs)
 	configured := b.applyDeadLetters(ctx, changes, errs)
 	b.setPositions(ctx, changes, errs)
-	b.markSubscriptions(ctx, changes, errs, plan.FieldPositioned, func(m *subscriptionMarker, _ backend.SubscriptionChange) { m.Positioned = true })
+	b.markSubscriptions(ctx, changes, errs, plan.FieldPositioned, func(m *subscriptionMarker, c backend.SubscriptionChange) {
+		m.position(c.Observed.StoreCreated)
+	})
 	b.replay(ctx, changes, errs)
 	grants := b.applyUsers(ctx, subscriptionGrants(changes, before, errs), errs)
 	b.applyRights(ctx, grants, errs)

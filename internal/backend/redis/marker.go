@@ -24,8 +24,9 @@ const (
 	fieldRendering = "principal-rendering" // Digest of how Redis showed the user right after.
 
 	fieldDeadLetterRetention = "dead-letter-retention"
-	fieldPositioned          = "positioned" // "true" once every partition had a position.
-	fieldReplay              = "replay"     // The replay that was done last.
+	fieldPositioned          = "positioned"    // "true" once every partition had a position.
+	fieldPositionedIn        = "positioned-in" // fieldCreated of the store that it had them in.
+	fieldReplay              = "replay"        // The replay that was done last.
 	fieldReplayPending       = "replay-pending"
 	fieldReplayPlaces        = "replay-places" // Of the pending one.
 )

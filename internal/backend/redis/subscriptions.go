@@ -137,7 +137,7 @@ func observeSubscription(id backend.SubscriptionID, users *userReading, r subscr
 	o.Marked, o.Owner = len(fields) > 0, decodeOwner(fields)
 	o.DeadLetterRetention = d.duration(fieldDeadLetterRetention)
 	o.Takeovers = int(d.integer(fieldTakeovers, 0, 1<<31-1))
-	o.Created, o.LastReplay = fields[fieldPositioned] == "true", fields[fieldReplay]
+	o.Created, o.PositionedIn, o.LastReplay = fields[fieldPositioned] == "true", fields[fieldPositionedIn], fields[fieldReplay]
 	if o.StoreGone {
 		o.Partitions = int(d.integer(layout.RedisMarkerPartitions, 0, maxPartitions))
 	}

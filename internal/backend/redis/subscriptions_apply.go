@@ -38,12 +38,7 @@ func (b *Backend) applySubscriptions(ctx context.Context, changes []backend.Subs
 		return nil
 	})
 	b.createGroups(ctx, changes, errs)
-	b.setSubscriptions(ctx, changes, errs, func(c backend.SubscriptionChange) []string {
-		if has(c.Changes, plan.FieldPositioned) {
-			return []string{fieldPositioned, "true"}
-		}
-		return nil
-	})
+	b.setSubscriptions(ctx, changes, errs, positioned)
 	b.replay(ctx, changes, errs)
 	b.applyUsers(ctx, "ApplySubscriptions", subscriptionUsers(changes, errs), errs)
 }
@@ -74,6 +69,19 @@ func (b *Backend) setSubscriptions(ctx context.Context, changes []backend.Subscr
 		d := changes[i].Desired
 		return []string{layout.RedisSubscriptionMarker(d.Store, d.Name)}, ownedArgs(d.Owner, f...)
 	})
+}
+
+// positioned returns the fields that note that every partition has its position. What was replayed in an earlier store of
+// the same name was not replayed in this one.
+func positioned(c backend.SubscriptionChange) []string {
+	if !has(c.Changes, plan.FieldPositioned) {
+		return nil
+	}
+	fields := []string{fieldPositioned, "true", fieldPositionedIn, c.Observed.StoreCreated}
+	if c.Observed.PositionedIn != c.Observed.StoreCreated {
+		fields = append(fields, fieldReplay, "", fieldReplayPending, "", fieldReplayPlaces, "")
+	}
+	return fields
 }
 
 func (b *Backend) createGroups(ctx context.Context, changes []backend.SubscriptionChange, errs []error) {

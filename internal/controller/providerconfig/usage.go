@@ -41,5 +41,8 @@ func (t *Tracker) Track(ctx context.Context, mg resource.Managed) error {
 	if meta.WasDeleted(mg) && (kerrors.HasStatusCause(errors.Cause(err), corev1.NamespaceTerminatingCause) || kerrors.IsForbidden(errors.Cause(err)) || kerrors.IsNotFound(errors.Cause(err))) {
 		return nil
 	}
+	if kerrors.IsAlreadyExists(errors.Cause(err)) { // By an earlier reconcile, which the cache has not seen yet: it has the resource's UID.
+		return nil
+	}
 	return errors.Wrap(err, "cannot record the use of the ProviderConfig")
 }

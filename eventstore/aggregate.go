@@ -27,11 +27,14 @@ type Aggregate[S any] struct {
 	// about to append it does not see Position and Recorded.
 	Evolve func(S, Event) (S, error)
 
-	// Snapshot says when Execute saves a snapshot, S as JSON. Default: never. A snapshot only saves time: if one cannot be
+	// Snapshot says when Execute saves a snapshot. Default: never. A snapshot only saves time: if one cannot be
 	// used or saved, Logger hears of it, and the events do.
 	Snapshot SnapshotPolicy
 
-	// Schema names the form of S in snapshots. Those of another schema are not used: change it when S changes.
+	// Codec turns S into a snapshot, and back. Default: [JSON].
+	Codec Codec
+
+	// Schema names the form of S in snapshots. Those of another schema are not used: change it when S or Codec changes.
 	Schema string
 
 	// MaxAttempts is how often Execute decides anew because another writer was faster. Default: 10.

@@ -26,6 +26,11 @@
 // [Subscriber.Subscribe] brings each event to a [Handler], in order for each stream, at least once. It takes the Secret
 // of a Subscription, which keeps the position, and says how often to try and what to do then.
 //
+// # Types of events
+//
+// [Types] maps event types to Go types, with a [Codec] for each: [JSON], or those of packages protobuf and avro. [Upcast]
+// brings events that were written long ago to the form of today.
+//
 // # Testing
 //
 // Package memory is a complete store without a broker.

@@ -3,9 +3,9 @@ package eventstore
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
+	"reflect"
 	"time"
 )
 
@@ -63,11 +63,13 @@ func (a Aggregate[S]) restore(ctx context.Context, store Snapshots, stream Strea
 	case err != nil:
 		return l, err
 	}
-	if err := json.Unmarshal(s.Data, &l.state); err != nil {
+	state, err := unmarshal(a.codec(), s.Data, reflect.TypeFor[S]())
+	if err != nil {
 		a.logger().WarnContext(ctx, "cannot use a snapshot, so all events are read: change Schema when the type changes",
 			"stream", stream.String(), "version", int64(s.Version), "schema", s.Schema, "error", err)
-		return loaded[S]{}, nil
+		return l, nil
 	}
+	l.state, _ = state.(S)
 	l.version, l.growth.since = s.Version, s.Time
 	return l, nil
 }
@@ -78,7 +80,7 @@ func (a Aggregate[S]) snapshot(ctx context.Context, store Snapshots, stream Stre
 	if !a.Snapshot.wants(l.growth) {
 		return
 	}
-	data, err := json.Marshal(l.state)
+	data, err := a.codec().Marshal(l.state)
 	if err == nil {
 		err = store.SaveSnapshot(ctx, Snapshot{Stream: stream, Version: l.version, Data: data, Schema: a.Schema})
 	}
@@ -86,6 +88,13 @@ func (a Aggregate[S]) snapshot(ctx context.Context, store Snapshots, stream Stre
 		a.logger().WarnContext(ctx, "cannot save a snapshot",
 			"stream", stream.String(), "version", int64(l.version), "schema", a.Schema, "error", err)
 	}
+}
+
+func (a Aggregate[S]) codec() Codec {
+	if a.Codec == nil {
+		return JSON
+	}
+	return a.Codec
 }
 
 func (a Aggregate[S]) logger() *slog.Logger { return cmp.Or(a.Logger, slog.Default()) }

@@ -10,5 +10,13 @@ import (
 
 func TestStore(t *testing.T) {
 	open := func(*testing.T) eventstore.Store { return memory.New(memory.WithMaxEventBytes(10_000)) }
-	storetest.Run(t, open, storetest.WithMaxEventBytes(10_000))
+	subscription := func(t *testing.T, s eventstore.Store, name string) eventstore.Store {
+		sub, err := s.(*memory.Store).Subscription(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = sub.Close() })
+		return sub
+	}
+	storetest.Run(t, open, storetest.WithMaxEventBytes(10_000), storetest.WithSubscription(subscription))
 }

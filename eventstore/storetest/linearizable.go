@@ -68,14 +68,14 @@ var model = porcupine.Model{
 	DescribeOperation: func(in, out any) string { return fmt.Sprintf("%+v -> %+v", in, out) },
 }
 
-func (s *suite) testLinearizable(ctx context.Context, t *testing.T, store eventstore.Store) {
+func (s *suite) testLinearizable(ctx context.Context, t testing.TB, store eventstore.Store) {
 	const clients, operations, streams = 6, 120, 3
 	var mu sync.Mutex
 	var history []porcupine.Operation
 	start := time.Now()
 	var wg sync.WaitGroup
 	for c := range clients {
-		client := s.reopen(t, store)
+		client := s.reopen(store)
 		random := rand.New(rand.NewPCG(1, uint64(c)))
 		wg.Go(func() {
 			var known [streams]eventstore.Version

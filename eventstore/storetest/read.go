@@ -13,7 +13,7 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 )
 
-func (s *suite) testEventFields(ctx context.Context, t *testing.T, store eventstore.Store) {
+func (s *suite) testEventFields(ctx context.Context, t testing.TB, store eventstore.Store) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 678, time.FixedZone("", 3600))
 	full := eventstore.EventData{
 		ID: "a", Type: "OrderPlaced", Data: map[string]int{"total": 3}, Time: at, CorrelationID: "c", CausationID: "d",
@@ -48,12 +48,12 @@ func (s *suite) testEventFields(ctx context.Context, t *testing.T, store eventst
 	}
 }
 
-func (s *suite) testReadUnknown(ctx context.Context, t *testing.T, store eventstore.Store) {
+func (s *suite) testReadUnknown(ctx context.Context, t testing.TB, store eventstore.Store) {
 	wantIDs(t, "Read of an unknown stream", collect(t, store.Read(ctx, order42, 0)))
 	wantIDs(t, "Replay of an empty store", collect(t, store.Replay(ctx, eventstore.Start{})))
 }
 
-func (s *suite) testReadAfter(ctx context.Context, t *testing.T, store eventstore.Store) {
+func (s *suite) testReadAfter(ctx context.Context, t testing.TB, store eventstore.Store) {
 	appendTo(ctx, t, store, order42, 0, numbered(1, 1)...)
 	appendTo(ctx, t, store, order42, 1, numbered(2, 3)...)
 	appendTo(ctx, t, store, order42, 4, numbered(5, 1)...)
@@ -65,7 +65,7 @@ func (s *suite) testReadAfter(ctx context.Context, t *testing.T, store eventstor
 	}
 }
 
-func (s *suite) testReadMany(ctx context.Context, t *testing.T, store eventstore.Store) {
+func (s *suite) testReadMany(ctx context.Context, t testing.TB, store eventstore.Store) {
 	const n = 1200 // More than a page of any driver.
 	for v := 0; v < n; v += 3 {
 		appendTo(ctx, t, store, order42, eventstore.Version(v), numbered(v, 3)...)
@@ -84,7 +84,7 @@ func (s *suite) testReadMany(ctx context.Context, t *testing.T, store eventstore
 	}
 }
 
-func (s *suite) testReadStopsEarly(ctx context.Context, t *testing.T, store eventstore.Store) {
+func (s *suite) testReadStopsEarly(ctx context.Context, t testing.TB, store eventstore.Store) {
 	appendTo(ctx, t, store, order42, 0, numbered(1, 5)...)
 	for range store.Read(ctx, order42, 0) {
 		break
@@ -95,7 +95,7 @@ func (s *suite) testReadStopsEarly(ctx context.Context, t *testing.T, store even
 	wantIDs(t, "Read after an iteration was left", collect(t, store.Read(ctx, order42, 4)), "e5")
 }
 
-func (s *suite) testCancelled(ctx context.Context, t *testing.T, store eventstore.Store) {
+func (s *suite) testCancelled(ctx context.Context, t testing.TB, store eventstore.Store) {
 	appendTo(ctx, t, store, order42, 0, numbered(1, 2)...)
 	ctx, cancel := context.WithCancel(ctx)
 	cancel()
@@ -116,7 +116,7 @@ func (s *suite) testCancelled(ctx context.Context, t *testing.T, store eventstor
 }
 
 // fill appends to several streams, one event or two at a time, and returns the events in the order of each stream.
-func fill(ctx context.Context, t *testing.T, store eventstore.Store, rounds int) map[eventstore.StreamID][]string {
+func fill(ctx context.Context, t testing.TB, store eventstore.Store, rounds int) map[eventstore.StreamID][]string {
 	t.Helper()
 	want := map[eventstore.StreamID][]string{}
 	for n := range rounds {
@@ -143,7 +143,7 @@ func byStream(events []eventstore.Event) map[eventstore.StreamID][]string {
 	return got
 }
 
-func (s *suite) testReplayOrder(ctx context.Context, t *testing.T, store eventstore.Store) {
+func (s *suite) testReplayOrder(ctx context.Context, t testing.TB, store eventstore.Store) {
 	want := fill(ctx, t, store, 5)
 	events := collect(t, store.Replay(ctx, eventstore.Start{}))
 	if diff := cmp.Diff(want, byStream(events)); diff != "" {
@@ -162,7 +162,7 @@ func (s *suite) testReplayOrder(ctx context.Context, t *testing.T, store eventst
 }
 
 // A replay that is cut anywhere and resumed yields each event once.
-func (s *suite) testReplayAfter(ctx context.Context, t *testing.T, store eventstore.Store) {
+func (s *suite) testReplayAfter(ctx context.Context, t testing.TB, store eventstore.Store) {
 	want := fill(ctx, t, store, 3)
 	total := len(collect(t, store.Replay(ctx, eventstore.Start{})))
 	for cut := range total + 1 {
@@ -194,7 +194,7 @@ func (s *suite) testReplayAfter(ctx context.Context, t *testing.T, store eventst
 	}
 }
 
-func (s *suite) testReplayTime(ctx context.Context, t *testing.T, store eventstore.Store) {
+func (s *suite) testReplayTime(ctx context.Context, t testing.TB, store eventstore.Store) {
 	appendTo(ctx, t, store, order(1), 0, numbered(1, 1)...)
 	first := collect(t, store.Read(ctx, order(1), 0))[0].Recorded
 	// Brokers keep milliseconds: wait until the broker's clock shows another one.
@@ -212,7 +212,7 @@ func (s *suite) testReplayTime(ctx context.Context, t *testing.T, store eventsto
 	wantIDs(t, "Replay from the future", collect(t, store.Replay(ctx, eventstore.Start{Time: time.Now().Add(time.Hour)})))
 }
 
-func (s *suite) testReplayLive(ctx context.Context, t *testing.T, store eventstore.Store) {
+func (s *suite) testReplayLive(ctx context.Context, t testing.TB, store eventstore.Store) {
 	appendTo(ctx, t, store, order42, 0, numbered(1, 2)...)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

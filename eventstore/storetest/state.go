@@ -12,7 +12,7 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 )
 
-func (s *suite) testSnapshot(ctx context.Context, t *testing.T, store eventstore.Store) {
+func (s *suite) testSnapshot(ctx context.Context, t testing.TB, store eventstore.Store) {
 	_, err := store.LoadSnapshot(ctx, order42)
 	wantIs(t, "LoadSnapshot where there is none", err, eventstore.ErrNotFound)
 	for _, v := range []eventstore.Version{2, 5, 3} {
@@ -21,7 +21,7 @@ func (s *suite) testSnapshot(ctx context.Context, t *testing.T, store eventstore
 			t.Fatalf("SaveSnapshot of version %d: %v", v, err)
 		}
 	}
-	got, err := s.reopen(t, store).LoadSnapshot(ctx, order42)
+	got, err := s.reopen(store).LoadSnapshot(ctx, order42)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func (s *suite) testSnapshot(ctx context.Context, t *testing.T, store eventstore
 type counter struct{ Sum, Events int }
 
 // Concurrent commands on one aggregate are all carried out, one after another.
-func (s *suite) testAggregate(ctx context.Context, t *testing.T, store eventstore.Store) {
+func (s *suite) testAggregate(ctx context.Context, t testing.TB, store eventstore.Store) {
 	counters := eventstore.Aggregate[counter]{
 		Type: "counter", Snapshot: eventstore.EveryEvents(10),
 		Evolve: func(c counter, e eventstore.Event) (counter, error) {
@@ -47,7 +47,7 @@ func (s *suite) testAggregate(ctx context.Context, t *testing.T, store eventstor
 	}
 	var wg sync.WaitGroup
 	for range 4 {
-		client := s.reopen(t, store)
+		client := s.reopen(store)
 		wg.Go(func() {
 			for n := range 10 {
 				add := func(c counter) ([]eventstore.EventData, error) {

@@ -33,6 +33,8 @@ const (
 	DeadLetters Feature = "DeadLetters"
 	// Snapshots: SaveSnapshot and LoadSnapshot.
 	Snapshots Feature = "Snapshots"
+	// Groups: a store has several subscriptions. Lacking unless [WithSubscription] is given.
+	Groups Feature = "Groups"
 	// Limit: appends over a size are refused. Lacking unless [WithMaxEventBytes] is given.
 	Limit Feature = "Limit"
 )
@@ -46,12 +48,15 @@ func Lacks(f Feature, reason string) Option { return func(s *suite) { s.lacks[f]
 // WithSubscription says how to open a new subscription of a store, beginning with its first event. Default: the store
 // itself, which suits a test that opens at most one.
 func WithSubscription(open func(t *testing.T, store eventstore.Store, name string) eventstore.Store) Option {
-	return func(s *suite) { s.subscription = open }
+	return func(s *suite) {
+		s.openSubscribing = open
+		delete(s.lacks, Groups)
+	}
 }
 
 // WithReopen says how to open a store a second time, as another process would. Default: the store itself.
 func WithReopen(open func(t *testing.T, store eventstore.Store) eventstore.Store) Option {
-	return func(s *suite) { s.reopen = open }
+	return func(s *suite) { s.openAgain = open }
 }
 
 // WithMaxEventBytes says which limit the stores were opened with.
@@ -63,76 +68,111 @@ func WithMaxEventBytes(n int) Option {
 }
 
 type suite struct {
-	open          func(*testing.T) eventstore.Store
-	subscription  func(t *testing.T, store eventstore.Store, name string) eventstore.Store
-	reopen        func(t *testing.T, store eventstore.Store) eventstore.Store
-	maxEventBytes int
-	lacks         map[Feature]string
+	open            func(*testing.T) eventstore.Store
+	openSubscribing func(t *testing.T, store eventstore.Store, name string) eventstore.Store
+	openAgain       func(t *testing.T, store eventstore.Store) eventstore.Store
+	maxEventBytes   int
+	lacks           map[Feature]string
+	deadline        time.Duration
+
+	t *testing.T // The subtest, which all that is opened ends with. What a check finds is told to its own [testing.TB].
+}
+
+func newSuite(open func(*testing.T) eventstore.Store, opts ...Option) *suite {
+	s := &suite{
+		open:            open,
+		openSubscribing: func(_ *testing.T, store eventstore.Store, _ string) eventstore.Store { return store },
+		openAgain:       func(_ *testing.T, store eventstore.Store) eventstore.Store { return store },
+		deadline:        deadline,
+		lacks: map[Feature]string{
+			Limit:  "storetest.WithMaxEventBytes is not given",
+			Groups: "storetest.WithSubscription is not given",
+		},
+	}
+	for _, o := range opts {
+		o(s)
+	}
+	return s
+}
+
+// subscription opens a new subscription of the store.
+func (s *suite) subscription(store eventstore.Store, name string) eventstore.Store {
+	return s.openSubscribing(s.t, store, name)
+}
+
+// reopen opens the store as another process would.
+func (s *suite) reopen(store eventstore.Store) eventstore.Store { return s.openAgain(s.t, store) }
+
+// A check is one subtest. It tells tb what it finds.
+type check struct {
+	name  string
+	needs []Feature
+	run   func(s *suite, ctx context.Context, tb testing.TB, store eventstore.Store)
+}
+
+var checks = []check{
+	{"Append", nil, (*suite).testAppend},
+	{"AppendAtomic", nil, (*suite).testAppendAtomic},
+	{"AppendConflict", nil, (*suite).testAppendConflict},
+	{"AppendTwice", nil, (*suite).testAppendTwice},
+	{"AppendAny", nil, (*suite).testAppendAny},
+	{"AppendNothing", nil, (*suite).testAppendNothing},
+	{"AppendTooLarge", []Feature{Limit}, (*suite).testAppendTooLarge},
+	{"AppendInvalid", nil, (*suite).testAppendInvalid},
+	{"AppendConcurrent", nil, (*suite).testAppendConcurrent},
+	{"Linearizable", nil, (*suite).testLinearizable},
+	{"EventFields", nil, (*suite).testEventFields},
+	{"ReadUnknown", nil, (*suite).testReadUnknown},
+	{"ReadAfter", nil, (*suite).testReadAfter},
+	{"ReadMany", nil, (*suite).testReadMany},
+	{"ReadStopsEarly", nil, (*suite).testReadStopsEarly},
+	{"Cancelled", nil, (*suite).testCancelled},
+	{"ReplayOrder", nil, (*suite).testReplayOrder},
+	{"ReplayAfter", nil, (*suite).testReplayAfter},
+	{"ReplayTime", nil, (*suite).testReplayTime},
+	{"ReplayLive", nil, (*suite).testReplayLive},
+	{"Snapshot", []Feature{Snapshots}, (*suite).testSnapshot},
+	{"Aggregate", []Feature{Snapshots}, (*suite).testAggregate},
+	{"SubscribeOrder", []Feature{Subscriptions}, (*suite).testSubscribeOrder},
+	{"SubscribeRetry", []Feature{Subscriptions}, (*suite).testSubscribeRetry},
+	{"SubscribeDeadLetter", []Feature{Subscriptions, DeadLetters}, (*suite).testSubscribeDeadLetter},
+	{"SubscribeResumes", []Feature{Subscriptions}, (*suite).testSubscribeResumes},
+	{"SubscribeShared", []Feature{Subscriptions}, (*suite).testSubscribeShared},
+	{"SubscribeGraceful", []Feature{Subscriptions}, (*suite).testSubscribeGraceful},
+	{"SubscribeCut", []Feature{Subscriptions}, (*suite).testSubscribeCut},
+	{"SubscribeGroups", []Feature{Subscriptions, Groups}, (*suite).testSubscribeGroups},
 }
 
 // Run checks a driver. open returns a fresh, empty sourcing store for each subtest; Run closes it.
 func Run(t *testing.T, open func(*testing.T) eventstore.Store, opts ...Option) {
 	t.Helper()
-	s := &suite{
-		open:         open,
-		subscription: func(_ *testing.T, store eventstore.Store, _ string) eventstore.Store { return store },
-		reopen:       func(_ *testing.T, store eventstore.Store) eventstore.Store { return store },
-		lacks:        map[Feature]string{Limit: "storetest.WithMaxEventBytes is not given"},
-	}
-	for _, o := range opts {
-		o(s)
-	}
-	for _, test := range []struct {
-		name  string
-		needs []Feature
-		run   func(context.Context, *testing.T, eventstore.Store)
-	}{
-		{"Append", nil, s.testAppend},
-		{"AppendAtomic", nil, s.testAppendAtomic},
-		{"AppendConflict", nil, s.testAppendConflict},
-		{"AppendTwice", nil, s.testAppendTwice},
-		{"AppendAny", nil, s.testAppendAny},
-		{"AppendNothing", nil, s.testAppendNothing},
-		{"AppendTooLarge", []Feature{Limit}, s.testAppendTooLarge},
-		{"AppendInvalid", nil, s.testAppendInvalid},
-		{"AppendConcurrent", nil, s.testAppendConcurrent},
-		{"Linearizable", nil, s.testLinearizable},
-		{"EventFields", nil, s.testEventFields},
-		{"ReadUnknown", nil, s.testReadUnknown},
-		{"ReadAfter", nil, s.testReadAfter},
-		{"ReadMany", nil, s.testReadMany},
-		{"ReadStopsEarly", nil, s.testReadStopsEarly},
-		{"Cancelled", nil, s.testCancelled},
-		{"ReplayOrder", nil, s.testReplayOrder},
-		{"ReplayAfter", nil, s.testReplayAfter},
-		{"ReplayTime", nil, s.testReplayTime},
-		{"ReplayLive", nil, s.testReplayLive},
-		{"Snapshot", []Feature{Snapshots}, s.testSnapshot},
-		{"Aggregate", []Feature{Snapshots}, s.testAggregate},
-		{"SubscribeOrder", []Feature{Subscriptions}, s.testSubscribeOrder},
-		{"SubscribeRetry", []Feature{Subscriptions}, s.testSubscribeRetry},
-		{"SubscribeDeadLetter", []Feature{Subscriptions, DeadLetters}, s.testSubscribeDeadLetter},
-		{"SubscribeResumes", []Feature{Subscriptions}, s.testSubscribeResumes},
-		{"SubscribeShared", []Feature{Subscriptions}, s.testSubscribeShared},
-		{"SubscribeGraceful", []Feature{Subscriptions}, s.testSubscribeGraceful},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			for _, f := range test.needs {
+	s := newSuite(open, opts...)
+	for _, c := range checks {
+		t.Run(c.name, func(t *testing.T) {
+			for _, f := range c.needs {
 				if reason, ok := s.lacks[f]; ok {
 					t.Skipf("the backend lacks %s: %s", f, reason)
 				}
 			}
-			ctx, cancel := context.WithTimeoutCause(t.Context(), deadline, fmt.Errorf("subtest took longer than %s", deadline))
-			t.Cleanup(cancel)
-			store := open(t)
-			t.Cleanup(func() {
-				if err := store.Close(); err != nil {
-					t.Errorf("Close: %v", err)
-				}
-			})
-			test.run(ctx, t, store)
+			s.check(t, t, c)
 		})
 	}
+}
+
+// check runs c in the subtest t, and tells tb what it finds.
+func (s *suite) check(t *testing.T, tb testing.TB, c check) {
+	t.Helper()
+	ctx, cancel := context.WithTimeoutCause(t.Context(), s.deadline, fmt.Errorf("subtest took longer than %s", s.deadline))
+	t.Cleanup(cancel)
+	store := s.open(t)
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
+	in := *s
+	in.t = t
+	c.run(&in, ctx, tb, store)
 }
 
 var order42 = eventstore.StreamID{Type: "order", ID: "42"}
@@ -150,7 +190,7 @@ func numbered(first, n int) []eventstore.EventData {
 	return events
 }
 
-func appendTo(ctx context.Context, t *testing.T, s eventstore.Appender, id eventstore.StreamID, expected eventstore.Version, events ...eventstore.EventData) eventstore.Version {
+func appendTo(ctx context.Context, t testing.TB, s eventstore.Appender, id eventstore.StreamID, expected eventstore.Version, events ...eventstore.EventData) eventstore.Version {
 	t.Helper()
 	v, err := s.Append(ctx, id, expected, events...)
 	if err != nil {
@@ -159,7 +199,7 @@ func appendTo(ctx context.Context, t *testing.T, s eventstore.Appender, id event
 	return v
 }
 
-func collect(t *testing.T, events iter.Seq2[eventstore.Event, error]) []eventstore.Event {
+func collect(t testing.TB, events iter.Seq2[eventstore.Event, error]) []eventstore.Event {
 	t.Helper()
 	var out []eventstore.Event
 	for e, err := range events {
@@ -179,7 +219,7 @@ func ids(events []eventstore.Event) []string {
 	return out
 }
 
-func wantIDs(t *testing.T, what string, got []eventstore.Event, want ...string) {
+func wantIDs(t testing.TB, what string, got []eventstore.Event, want ...string) {
 	t.Helper()
 	if want == nil {
 		want = []string{}
@@ -189,7 +229,7 @@ func wantIDs(t *testing.T, what string, got []eventstore.Event, want ...string) 
 	}
 }
 
-func wantIs(t *testing.T, what string, err, target error) {
+func wantIs(t testing.TB, what string, err, target error) {
 	t.Helper()
 	if !errors.Is(err, target) {
 		t.Errorf("%s: %v, want an error that is %q", what, err, target)

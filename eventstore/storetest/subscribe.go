@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -24,17 +27,24 @@ type recorder struct {
 	total int
 	want  int
 	done  func()
+
+	busy     map[eventstore.StreamID]bool
+	overlaps int // Deliveries that began while another one of the stream was under way.
 }
 
 func newRecorder(want int, done func()) *recorder {
 	return &recorder{
 		got: map[eventstore.StreamID][]string{}, fail: map[string]int{}, err: errors.New("told to fail"), want: want, done: done,
+		busy: map[eventstore.StreamID]bool{},
 	}
 }
 
 func (r *recorder) handle(_ context.Context, e eventstore.Event) error {
+	r.begin(e.Stream)
+	runtime.Gosched() // Another delivery of the stream, if there is one, gets its chance.
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.busy[e.Stream] = false
 	if r.fail[e.ID] > 0 {
 		r.fail[e.ID]--
 		return r.err
@@ -46,8 +56,28 @@ func (r *recorder) handle(_ context.Context, e eventstore.Event) error {
 	return nil
 }
 
+func (r *recorder) begin(stream eventstore.StreamID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.busy[stream] {
+		r.overlaps++
+	}
+	r.busy[stream] = true
+}
+
+// wantInOrder checks that what was handled is what was appended, stream by stream.
+func (r *recorder) wantInOrder(t testing.TB, want map[eventstore.StreamID][]string) {
+	t.Helper()
+	if diff := cmp.Diff(want, r.got); diff != "" {
+		t.Errorf("by stream -want, +got:\n%s", diff)
+	}
+	if r.overlaps > 0 {
+		t.Errorf("%d deliveries began while an earlier event of the same stream was being handled", r.overlaps)
+	}
+}
+
 // subscribe runs until the recorder has what it wants.
-func subscribe(ctx context.Context, t *testing.T, sub eventstore.Store, r *recorder, opts ...eventstore.SubscribeOption) {
+func subscribe(ctx context.Context, t testing.TB, sub eventstore.Store, r *recorder, opts ...eventstore.SubscribeOption) {
 	t.Helper()
 	run, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -67,34 +97,30 @@ func count(want map[eventstore.StreamID][]string) (n int) {
 	return n
 }
 
-func (s *suite) testSubscribeOrder(ctx context.Context, t *testing.T, store eventstore.Store) {
+func (s *suite) testSubscribeOrder(ctx context.Context, t testing.TB, store eventstore.Store) {
 	want := fill(ctx, t, store, 10)
-	sub := s.subscription(t, store, "order")
+	sub := s.subscription(store, "order")
 	r := newRecorder(count(want), nil)
 	subscribe(ctx, t, sub, r)
-	if diff := cmp.Diff(want, r.got); diff != "" {
-		t.Errorf("by stream -want, +got:\n%s", diff)
-	}
+	r.wantInOrder(t, want)
 }
 
 // A failing event is delivered again, its stream waits, and the others do not.
-func (s *suite) testSubscribeRetry(ctx context.Context, t *testing.T, store eventstore.Store) {
+func (s *suite) testSubscribeRetry(ctx context.Context, t testing.TB, store eventstore.Store) {
 	want := fill(ctx, t, store, 3)
-	sub := s.subscription(t, store, "retry")
+	sub := s.subscription(store, "retry")
 	r := newRecorder(count(want), nil)
 	for i := range 10 {
 		r.fail[fmt.Sprintf("%s#0", order(i))] = i % 4
 		r.fail[fmt.Sprintf("%s#2", order(i))] = 1
 	}
 	subscribe(ctx, t, sub, r)
-	if diff := cmp.Diff(want, r.got); diff != "" {
-		t.Errorf("by stream -want, +got:\n%s", diff)
-	}
+	r.wantInOrder(t, want)
 }
 
-func (s *suite) testSubscribeDeadLetter(ctx context.Context, t *testing.T, store eventstore.Store) {
+func (s *suite) testSubscribeDeadLetter(ctx context.Context, t testing.TB, store eventstore.Store) {
 	want := fill(ctx, t, store, 2)
-	sub := s.subscription(t, store, "dead")
+	sub := s.subscription(store, "dead")
 	reader, ok := sub.(eventstore.DeadLetterReader)
 	if !ok {
 		t.Fatal("the subscription is no DeadLetterReader: name the feature with storetest.Lacks")
@@ -144,11 +170,25 @@ func (s *suite) testSubscribeDeadLetter(ctx context.Context, t *testing.T, store
 	if r.total != r.want {
 		t.Errorf("%d of %d other events were handled", r.total, r.want)
 	}
+	s.wantNoneAgain(ctx, t, store, sub)
+}
+
+// wantNoneAgain checks that the next consumer begins behind everything, dead letters too.
+func (s *suite) wantNoneAgain(ctx context.Context, t testing.TB, store, sub eventstore.Store) {
+	want := map[eventstore.StreamID][]string{}
+	for i := range 10 {
+		id := order(i)
+		want[id] = []string{fmt.Sprintf("%s#last", id)}
+		appendTo(ctx, t, store, id, eventstore.Any, eventstore.EventData{ID: want[id][0], Type: "Counted"})
+	}
+	r := newRecorder(len(want), nil)
+	subscribe(ctx, t, s.reopen(sub), r)
+	r.wantInOrder(t, want)
 }
 
 // A consumer that comes later goes on where its predecessor stopped.
-func (s *suite) testSubscribeResumes(ctx context.Context, t *testing.T, store eventstore.Store) {
-	sub := s.subscription(t, store, "resumes")
+func (s *suite) testSubscribeResumes(ctx context.Context, t testing.TB, store eventstore.Store) {
+	sub := s.subscription(store, "resumes")
 	seen := map[string]int{}
 	total := 0
 	for round := range 3 {
@@ -156,7 +196,7 @@ func (s *suite) testSubscribeResumes(ctx context.Context, t *testing.T, store ev
 			appendTo(ctx, t, store, order(n%10), eventstore.Any, numbered(100*round+n, 1)...)
 		}
 		r := newRecorder(30, nil)
-		subscribe(ctx, t, s.reopen(t, sub), r)
+		subscribe(ctx, t, s.reopen(sub), r)
 		for _, events := range r.got {
 			for _, id := range events {
 				seen[id]++
@@ -170,15 +210,15 @@ func (s *suite) testSubscribeResumes(ctx context.Context, t *testing.T, store ev
 }
 
 // Consumers of one subscription share the work: each event is delivered, and never two of a stream at once.
-func (s *suite) testSubscribeShared(ctx context.Context, t *testing.T, store eventstore.Store) {
+func (s *suite) testSubscribeShared(ctx context.Context, t testing.TB, store eventstore.Store) {
 	want := fill(ctx, t, store, 10)
-	sub := s.subscription(t, store, "shared")
+	sub := s.subscription(store, "shared")
 	run, cancel := context.WithCancel(ctx)
 	defer cancel()
 	r := newRecorder(count(want), cancel)
 	var wg sync.WaitGroup
 	for range 3 {
-		consumer := s.reopen(t, sub)
+		consumer := s.reopen(sub)
 		wg.Go(func() {
 			if err := consumer.Subscribe(run, r.handle, quick); err != nil {
 				t.Errorf("Subscribe: %v", err)
@@ -186,15 +226,13 @@ func (s *suite) testSubscribeShared(ctx context.Context, t *testing.T, store eve
 		})
 	}
 	wg.Wait()
-	if diff := cmp.Diff(want, r.got); diff != "" {
-		t.Errorf("by stream -want, +got:\n%s", diff)
-	}
+	r.wantInOrder(t, want)
 }
 
 // Subscribe lets a running handler finish, and acknowledges its event.
-func (s *suite) testSubscribeGraceful(ctx context.Context, t *testing.T, store eventstore.Store) {
+func (s *suite) testSubscribeGraceful(ctx context.Context, t testing.TB, store eventstore.Store) {
 	appendTo(ctx, t, store, order42, 0, numbered(1, 1)...)
-	sub := s.subscription(t, store, "graceful")
+	sub := s.subscription(store, "graceful")
 	run, cancel := context.WithCancel(ctx)
 	defer cancel()
 	finished := false
@@ -209,8 +247,66 @@ func (s *suite) testSubscribeGraceful(ctx context.Context, t *testing.T, store e
 	}
 	appendTo(ctx, t, store, order42, 1, numbered(2, 1)...)
 	r := newRecorder(1, nil)
-	subscribe(ctx, t, s.reopen(t, sub), r)
+	subscribe(ctx, t, s.reopen(sub), r)
 	if diff := cmp.Diff(map[eventstore.StreamID][]string{order42: {"e2"}}, r.got); diff != "" {
 		t.Errorf("the next consumer -want, +got:\n%s", diff)
+	}
+}
+
+// What a consumer did not finish is handed to the next one. It may get more than that, and all of it in order.
+func (s *suite) testSubscribeCut(ctx context.Context, t testing.TB, store eventstore.Store) {
+	want := fill(ctx, t, store, 6)
+	sub := s.subscription(store, "cut")
+	got := map[eventstore.StreamID][]string{}
+	var mu sync.Mutex
+	total := 0
+	for _, cut := range []int{7, 8, 9, math.MaxInt} {
+		run, cancel := context.WithCancel(ctx)
+		begun := 0
+		err := s.reopen(sub).Subscribe(run, func(work context.Context, e eventstore.Event) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if begun++; begun > cut { // It dies with this one in its hands.
+				cancel()
+				<-work.Done()
+				return context.Cause(work)
+			}
+			if !slices.Contains(got[e.Stream], e.ID) {
+				got[e.Stream] = append(got[e.Stream], e.ID)
+				total++
+			}
+			if total == count(want) {
+				cancel()
+			}
+			return nil
+		}, quick, eventstore.WithGrace(0))
+		cancel()
+		if err != nil {
+			t.Errorf("Subscribe: %v", err)
+		}
+	}
+	if ctx.Err() != nil {
+		t.Errorf("%v; got %d of %d events", context.Cause(ctx), total, count(want))
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("by stream -want, +got:\n%s", diff)
+	}
+}
+
+// Each subscription gets everything, whatever the others have.
+func (s *suite) testSubscribeGroups(ctx context.Context, t testing.TB, store eventstore.Store) {
+	subs := []eventstore.Store{s.subscription(store, "one"), s.subscription(store, "two")}
+	want := fill(ctx, t, store, 4)
+	for _, sub := range subs {
+		r := newRecorder(count(want), nil)
+		subscribe(ctx, t, sub, r)
+		r.wantInOrder(t, want)
+	}
+	reader, ok := subs[1].(eventstore.DeadLetterReader)
+	if !ok {
+		return // SubscribeDeadLetter says that the backend lacks them.
+	}
+	for d, err := range reader.DeadLetters(ctx) {
+		t.Errorf("DeadLetters of a subscription without failures: %v, %v; want none", d, err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/crossplane/crossplane-runtime/v2/pkg/meta"
+	xpv2 "github.com/crossplane/crossplane/apis/v2/core/v2"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/crossplane-contrib/provider-eventstore/apis/common/v1alpha1"
@@ -169,10 +170,13 @@ func (r ObservedResource) goes(confirmed, token string) bool {
 		text(r.Object, "spec", "forProvider", "deletionProtection") != string(v1alpha1.DeletionProtectionAlways)
 }
 
-// comesBack reports whether a resource is being deleted that is asked for again. Nobody can take its deletion back; but without
-// the right to delete, the provider lets go of what is on the broker, and the resource that is made next finds it.
+// comesBack reports whether a resource that is asked for again is to be deleted, and the provider refuses that. Nobody can take
+// the deletion back; but without the right to delete, the provider lets go of what is on the broker, and the resource that is
+// made next finds it. What the provider does not refuse holds nothing, and is made anew: if it let go of that, and the claim
+// changed its mind once more, nobody would be left to delete it.
 func (r ObservedResource) comesBack(confirmed string) bool {
-	return r.Object.GetDeletionTimestamp() != nil && !plan.Confirmed(confirmed, r.token())
+	refused := condition(r.Object, "Ready").reason == string(xpv2.ReasonDeleting) && condition(r.Object, "Accepted").status == "False"
+	return r.Object.GetDeletionTimestamp() != nil && refused && !plan.Confirmed(confirmed, r.token())
 }
 
 // hasMore reports whether a subscription may not have read everything: as far as is known, or if that is not known.

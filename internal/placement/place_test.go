@@ -240,7 +240,8 @@ func TestMove(t *testing.T) {
 	}
 }
 
-// TestComesBack asks again for a store that is being deleted: it is let go of, unless its deletion was confirmed.
+// TestComesBack asks again for a store that is being deleted: it is let go of if the provider refuses to delete it, unless its
+// deletion was confirmed.
 func TestComesBack(t *testing.T) {
 	offer := offerOf(t, offerYAML)
 	c := claimOf(t, "class: durable")
@@ -252,6 +253,16 @@ func TestComesBack(t *testing.T) {
 	}
 	deleted := metav1.Now()
 	observed[key].Object.SetDeletionTimestamp(&deleted)
+	if p := policies(Place(c, offer, observed, nil).Resources[key]); p != nil {
+		t.Errorf("what is being deleted, and not refused that, has managementPolicies %v", p)
+	}
+	refused := []any{
+		map[string]any{"type": "Ready", "status": "False", "reason": "Deleting"},
+		map[string]any{"type": "Accepted", "status": "False", "reason": "NotEmpty"},
+	}
+	if err := unstructured.SetNestedSlice(observed[key].Object.Object, refused, "status", "conditions"); err != nil {
+		t.Fatal(err)
+	}
 	if p := policies(Place(c, offer, observed, nil).Resources[key]); len(p) == 0 || slices.Contains(p, "Delete") || slices.Contains(p, "*") {
 		t.Errorf("what is being deleted has managementPolicies %v, want all but Delete", p)
 	}

@@ -1,0 +1,80 @@
+package pulsar
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/apache/pulsar-client-go/pulsar"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
+)
+
+// checks is how many partitions are looked at by one process at a time.
+const checks = 16
+
+// errAnother says that what is there was not made for this Secret.
+var errAnother = errors.New("the Secret is of another store, or stale")
+
+// check compares the topic of events with the Secret. It does not wait for brokers that are gone: whoever opens a store wants
+// to know.
+func (s *store) check(ctx context.Context) error {
+	topic := s.topic(layout.PulsarEvents)
+	names, err := within(ctx, func() ([]string, error) { return s.client.TopicPartitions(topic) }, nil)
+	switch {
+	case err == nil && len(names) == 1 && names[0] == topic, err != nil && noTopic(err):
+		return fmt.Errorf("its topic %q is gone: the store was deleted, or the brokers lost their data: %w", topic, eventstore.ErrHistoryLost)
+	case err != nil:
+		return err
+	case len(names) < s.Partitions:
+		return fmt.Errorf("topic %q has %d partitions, the Secret says %d: %w", topic, len(names), s.Partitions, errAnother)
+	case s.Streaming: // It may have forgotten how it began.
+		return nil
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(checks)
+	for p := range s.Partitions {
+		g.Go(func() error { return s.checkGenesis(ctx, p) })
+	}
+	return g.Wait()
+}
+
+// checkGenesis looks at the first record of a partition. While that is there, nothing after it was trimmed.
+func (s *store) checkGenesis(ctx context.Context, partition int) error {
+	reader, err := s.reader(ctx, reading{topic: s.events(partition), after: nowhere, ahead: 1})
+	switch {
+	case err != nil && noTopic(err):
+		return fmt.Errorf("partition %d is gone: %w: %w", partition, eventstore.ErrHistoryLost, err)
+	case err != nil:
+		return err
+	}
+	defer reader.close()
+	end, err := reader.last(ctx)
+	if err != nil {
+		return err
+	}
+	if end == nowhere {
+		return fmt.Errorf("partition %d is empty, and lacks even its first record: %w", partition, eventstore.ErrHistoryLost)
+	}
+	first, err := reader.next(ctx, 0)
+	if err != nil {
+		return err
+	}
+	return s.checkFirst(partition, first)
+}
+
+func (s *store) checkFirst(partition int, first pulsar.Message) error {
+	var genesis layout.Genesis
+	if first.Properties()[layout.ContentType] != layout.GenesisType || json.Unmarshal(first.Payload(), &genesis) != nil {
+		return fmt.Errorf("partition %d does not begin with its genesis any more: records were deleted: %w", partition, eventstore.ErrHistoryLost)
+	}
+	want := layout.Genesis{Layout: s.Layout, Partitions: s.Partitions, Hash: layout.Hash}
+	if genesis != want {
+		return fmt.Errorf("partition %d was begun with layout %d, %d partitions and hash %q, the Secret says %d, %d and %q: %w",
+			partition, genesis.Layout, genesis.Partitions, genesis.Hash, want.Layout, want.Partitions, want.Hash, errAnother)
+	}
+	return nil
+}

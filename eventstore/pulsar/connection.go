@@ -1,0 +1,136 @@
+package pulsar
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/apache/pulsar-client-go/pulsar"
+
+	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
+)
+
+func connection(s eventstore.Secret) connect.Pulsar {
+	c := connect.Pulsar{ServiceURL: s.Get(layout.SecretURI), Token: s.Get(layout.SecretPassword)}
+	if hosts := endpoints(s); c.ServiceURL == "" && hosts != "" {
+		scheme := "pulsar://"
+		if s.Get(layout.SecretTLS) == "true" {
+			scheme = "pulsar+ssl://"
+		}
+		c.ServiceURL = scheme + hosts
+	}
+	if encrypted(c.ServiceURL) {
+		c.TLS = &connect.TLS{CA: s[layout.SecretCA], Certificate: s[layout.SecretCertificate], PrivateKey: s[layout.SecretPrivateKey]}
+	}
+	return c
+}
+
+func endpoints(s eventstore.Secret) string {
+	hosts := s.Get(layout.SecretEndpoints)
+	if host := s.Get(layout.SecretHost); hosts == "" && host != "" {
+		hosts = net.JoinHostPort(host, cmp.Or(s.Get(layout.SecretPort), "6650"))
+	}
+	return hosts
+}
+
+func encrypted(serviceURL string) bool { return strings.HasPrefix(serviceURL, "pulsar+ssl:") }
+
+// What a broker answers. The client tells most of it by text alone.
+func answers(err error, result pulsar.Result, text string) bool {
+	var p *pulsar.Error
+	return errors.As(err, &p) && p.Result() == result || strings.Contains(err.Error(), text)
+}
+
+func unauthorized(err error) bool {
+	return answers(err, pulsar.AuthorizationError, "AuthorizationError")
+}
+
+func unauthenticated(err error) bool {
+	return answers(err, pulsar.AuthenticationError, "AuthenticationError")
+}
+
+func noTopic(err error) bool {
+	return answers(err, pulsar.TopicNotFound, "TopicNotFound") || strings.Contains(err.Error(), "Topic Not Found")
+}
+
+func noSubscription(err error) bool {
+	return answers(err, pulsar.SubscriptionNotFound, "SubscriptionNotFound")
+}
+
+func busy(err error) bool { return answers(err, pulsar.ConsumerBusy, "ConsumerBusy") }
+
+// passes reports whether asking again may help: a broker is gone, or a topic moves to another.
+func passes(err error) bool {
+	return !unauthorized(err) && !unauthenticated(err) && !noTopic(err) && !noSubscription(err) && !busy(err) &&
+		!errors.Is(err, eventstore.ErrHistoryLost) && !errors.Is(err, errAnother) && !errors.Is(err, connect.ErrTokenRefused)
+}
+
+// pause waits before the n-th repetition.
+func pause(ctx context.Context, n int) error {
+	select {
+	case <-time.After(min(20*time.Millisecond<<min(n, 10), time.Second)):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// explain says what to do about an error of rights. Other errors stay as they are.
+func explain(s eventstore.Secret, err error) error {
+	user := s.Get(layout.SecretUsername)
+	switch {
+	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, eventstore.ErrHistoryLost):
+		return err
+	case unauthenticated(err):
+		return fmt.Errorf("the brokers refuse user %q with this token: is the Secret the newest one? %w", user, err)
+	case unauthorized(err):
+		return fmt.Errorf("user %q has no right to do this: the provider gives rights to the users that it makes, others need those of docs/layout.md: %w", user, err)
+	}
+	return err
+}
+
+// explainUnreached is explain where nothing is known of the connection yet. The client keeps to itself why it does not come
+// about, so that is found out by another.
+func (s *store) explainUnreached(ctx context.Context, err error) error {
+	if explained := explain(s.Secret, err); explained != err || !passes(err) { //nolint:errorlint // Is it the very same?
+		return explained
+	}
+	c := connection(s.Secret)
+	_, hosts, _ := strings.Cut(c.ServiceURL, "://")
+	hosts, _, _ = strings.Cut(hosts, "/")
+	first, _, _ := strings.Cut(hosts, ",")
+	if cause := dial(context.WithoutCancel(ctx), c, first); cause != nil {
+		return fmt.Errorf("cannot reach the brokers at %s: %s: %w", hosts, connect.Explain(cause, c.TLS != nil), err)
+	}
+	return fmt.Errorf("the brokers at %s answer, but refuse or end the connection of user %q: is the Secret the newest one, "+
+		"and are the addresses that the brokers advertise reachable from here? %w", hosts, s.Secret.Get(layout.SecretUsername), err)
+}
+
+// dialTimeout is for one attempt to connect.
+const dialTimeout = 5 * time.Second
+
+// dial connects to a broker and closes the connection again.
+func dial(ctx context.Context, c connect.Pulsar, address string) error {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	dialContext := (&net.Dialer{}).DialContext
+	if c.TLS != nil {
+		config, err := c.TLS.Config()
+		if err != nil {
+			return err
+		}
+		dialContext = (&tls.Dialer{Config: config}).DialContext
+	}
+	conn, err := dialContext(ctx, "tcp", address)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}

@@ -1,0 +1,65 @@
+package pulsar
+
+import (
+	"fmt"
+	"maps"
+
+	"github.com/apache/pulsar-client-go/pulsar"
+
+	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/arbiter"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
+)
+
+// message is an append as Pulsar takes it: fields are properties, and the payload is the payload.
+func message(key string, fields []record.Field) *pulsar.ProducerMessage {
+	m := &pulsar.ProducerMessage{Key: key, Payload: []byte{}, Properties: make(map[string]string, len(fields))}
+	for _, f := range fields {
+		if f.Name == record.Data {
+			m.Payload = []byte(f.Value)
+			continue
+		}
+		m.Properties[f.Name] = f.Value
+	}
+	return m
+}
+
+// fieldsOf is the inverse of message.
+func fieldsOf(m pulsar.Message) map[string]string {
+	fields := maps.Clone(m.Properties())
+	if fields == nil {
+		fields = map[string]string{}
+	}
+	fields[record.Data] = string(m.Payload())
+	return fields
+}
+
+// decode returns the events of a record, with their positions.
+func decode(partition int, m pulsar.Message) ([]eventstore.Event, error) {
+	events, err := record.Decode(fieldsOf(m))
+	if err != nil {
+		return nil, fmt.Errorf("record at %s of partition %d: %w", cursor{place: placeOf(m.ID())}, partition, err)
+	}
+	for i := range events {
+		events[i].Recorded = m.PublishTime().UTC()
+		events[i].Position = cursor{placeOf(m.ID()), i}.position(partition)
+	}
+	return events, nil
+}
+
+// entryOf is what decides whether a message counts. Messages that a client has batched share their place: they are nothing
+// that counts, as no record is one of several.
+func entryOf(m pulsar.Message) arbiter.Entry {
+	e := arbiter.NewEntry(placeOf(m.ID()))
+	if m.ID().BatchSize() > 1 {
+		return e
+	}
+	fill(&e, m.Properties())
+	return e
+}
+
+func fill(e *arbiter.Entry, properties map[string]string) {
+	for name, value := range properties {
+		e.Field(name, []byte(value))
+	}
+}

@@ -1,0 +1,230 @@
+package pulsar
+
+import (
+	"context"
+	"crypto/rand"
+	"sync"
+	"time"
+
+	"github.com/apache/pulsar-client-go/pulsar"
+
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/deliver"
+)
+
+// window is how many records of a partition are held at a time: received, and not yet acknowledged.
+const window = 4096
+
+// partition is one partition that a consumer reads, for as long as it is its own. It implements [deliver.Log].
+type partition struct {
+	*consumer
+	number int
+	client pulsar.Consumer
+	queue  *deliver.Queue
+	stop   context.Context
+	work   context.Context
+	finish context.CancelFunc      // No delivery begins any more.
+	cancel context.CancelCauseFunc // Handlers must end.
+
+	room  chan struct{} // Has something when records were acknowledged.
+	toAck chan struct{} // Has something when there is something to acknowledge.
+
+	mu       sync.Mutex
+	active   bool               // Failover: we were told that it is ours.
+	held     map[string]*held   // by place
+	done     []pulsar.MessageID // to be acknowledged
+	attempts map[string]int     // Failed deliveries by event; -1: it is a dead letter.
+}
+
+// held is a record that was received.
+type held struct {
+	id   pulsar.MessageID
+	done bool
+}
+
+// newName returns a name that no other consumer has.
+func newName() string { return "eventstore-" + rand.Text() }
+
+func newPartition(c *consumer, number int) *partition {
+	p := &partition{
+		consumer: c, number: number, room: make(chan struct{}, 1), toAck: make(chan struct{}, 1), held: map[string]*held{}, attempts: map[string]int{},
+	}
+	p.stop, p.finish = context.WithCancel(c.stop)
+	p.work, p.cancel = context.WithCancelCause(c.work)
+	p.queue = c.Queue(p.stop, p.work, p)
+	return p
+}
+
+// run delivers until stop ends, waits for handlers, and acknowledges what they have done.
+func (p *partition) run() {
+	acks, end := context.WithCancel(context.Background())
+	defer end()
+	var wg sync.WaitGroup
+	wg.Go(func() { p.acknowledge(acks) })
+	for p.stop.Err() == nil {
+		if err := p.receive(); err != nil && p.stop.Err() == nil {
+			p.fail(err)
+		}
+	}
+	p.queue.Wait()
+	p.cancel(context.Canceled)
+	p.settle()
+	end()
+	wg.Wait()
+	p.client.Close()
+	p.finish()
+}
+
+// receive takes the next record once there is room for it, and delivers it.
+func (p *partition) receive() error {
+	for p.full() {
+		select {
+		case <-p.room:
+		case <-p.stop.Done():
+			return nil
+		}
+	}
+	m, err := p.client.Receive(p.stop)
+	if err != nil {
+		p.finish()
+		return nil //nolint:nilerr // The client has given up: we begin anew.
+	}
+	r := deliver.Record{ID: cursor{place: placeOf(m.ID())}.String()}
+	if m.ID().BatchSize() > 1 { // It shares its place with others, and none of them is a record.
+		return p.client.Ack(m)
+	}
+	if !p.take(r.ID, m.ID()) {
+		return nil
+	}
+	counts, err := p.store.counts(p.stop, p.number, m)
+	if err != nil {
+		return err
+	}
+	if !counts {
+		p.Done(r)
+		return nil
+	}
+	// One that counts and cannot be decoded must not vanish, nor be passed over.
+	if r.Events, err = decode(p.number, m); err != nil {
+		return err
+	}
+	p.queue.Add(r)
+	return nil
+}
+
+func (p *partition) full() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.held) >= window
+}
+
+// take notes a record. It is false if we have it already: the broker sends it again after a reconnection.
+func (p *partition) take(at string, id pulsar.MessageID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	h, ok := p.held[at]
+	if !ok {
+		p.held[at] = &held{id: id}
+		return true
+	}
+	if h.id = id; h.done { // Its acknowledgement was lost.
+		p.done = append(p.done, id)
+		signal(p.toAck)
+	}
+	return false
+}
+
+// Done implements [deliver.Log].
+func (p *partition) Done(r deliver.Record) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	h := p.held[r.ID]
+	h.done = true
+	p.done = append(p.done, h.id)
+	for _, e := range r.Events {
+		delete(p.attempts, e.Position.Offset)
+	}
+	signal(p.toAck)
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// ackPause is how long to wait after acknowledgements that failed.
+const ackPause = 100 * time.Millisecond
+
+// acknowledge tells the broker what is done, until ctx ends.
+func (p *partition) acknowledge(ctx context.Context) {
+	for {
+		select {
+		case <-p.toAck:
+		case <-ctx.Done():
+			return
+		}
+		if p.ackAll() {
+			continue
+		}
+		select {
+		case <-time.After(ackPause):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// ackAll acknowledges what is done. It reports whether the broker has confirmed that; if not, it is told again.
+func (p *partition) ackAll() bool {
+	p.mu.Lock()
+	ids := p.done
+	p.done = nil
+	p.mu.Unlock()
+	if len(ids) == 0 {
+		return true
+	}
+	err := p.client.AckIDList(ids)
+	failed, known := err.(pulsar.AckError) //nolint:errorlint // The client returns it as it is.
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, id := range ids {
+		if _, again := failed[id]; again || err != nil && !known {
+			p.done = append(p.done, id)
+			continue
+		}
+		delete(p.held, cursor{place: placeOf(id)}.String())
+	}
+	signal(p.room)
+	if len(p.done) > 0 {
+		signal(p.toAck)
+	}
+	return err == nil
+}
+
+// settleTimeout bounds how long the end waits for acknowledgements. What is not acknowledged is delivered again.
+const settleTimeout = 5 * time.Second
+
+// settle waits until what is done was acknowledged.
+func (p *partition) settle() {
+	late := time.NewTimer(settleTimeout)
+	defer late.Stop()
+	for p.unsettled() {
+		select {
+		case <-p.room:
+		case <-late.C:
+			return
+		}
+	}
+}
+
+func (p *partition) unsettled() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, h := range p.held {
+		if h.done {
+			return true
+		}
+	}
+	return false
+}

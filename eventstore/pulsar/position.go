@@ -1,0 +1,61 @@
+package pulsar
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/apache/pulsar-client-go/pulsar"
+
+	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/arbiter"
+)
+
+// place is where a record is: its ledger, and its entry in it.
+type place = arbiter.Position
+
+// nowhere is before the first record.
+var nowhere = place{Segment: -1, Offset: -1}
+
+func placeOf(id pulsar.MessageID) place { return place{Segment: id.LedgerID(), Offset: id.EntryID()} }
+
+// before is the place before a record, or after the ledger that came before.
+func before(p place) place { return place{Segment: p.Segment, Offset: p.Offset - 1} }
+
+func after(p place) place { return place{Segment: p.Segment, Offset: p.Offset + 1} }
+
+// cursor is an event of a record. As an offset it is the record's, and for the second event on "." and its number.
+type cursor struct {
+	place
+
+	event int
+}
+
+func parseCursor(s string) (cursor, error) {
+	at, event, batch := strings.Cut(s, ".")
+	ledger, entry, _ := strings.Cut(at, ":")
+	var c cursor
+	var err error
+	if c.Segment, err = strconv.ParseInt(ledger, 10, 64); err == nil {
+		c.Offset, err = strconv.ParseInt(entry, 10, 64)
+	}
+	if err == nil && batch {
+		c.event, err = strconv.Atoi(event)
+	}
+	if err != nil || c.String() != s || c.Segment < 0 || c.Offset < 0 || c.event < 0 {
+		return cursor{}, fmt.Errorf("cannot read offset %.60q: it must look like 12:345, or 12:345.1 within a batch", s)
+	}
+	return c, nil
+}
+
+func (c cursor) String() string {
+	s := strconv.FormatInt(c.Segment, 10) + ":" + strconv.FormatInt(c.Offset, 10)
+	if c.event == 0 {
+		return s
+	}
+	return s + "." + strconv.Itoa(c.event)
+}
+
+func (c cursor) position(partition int) eventstore.Position {
+	return eventstore.Position{Partition: partition, Offset: c.String()}
+}

@@ -1,0 +1,125 @@
+package pulsar
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/apache/pulsar-client-go/pulsar"
+)
+
+const (
+	// sendTimeout is how long a client tries to hand over a record. Whoever waits longer publishes it again.
+	sendTimeout = 30 * time.Second
+
+	// pending is how many records of a topic may be under way.
+	pending = 1 << 14
+)
+
+// producers has a producer for each topic that is written to, from the first time on.
+type producers struct {
+	client pulsar.Client
+
+	mu      sync.Mutex
+	byTopic map[string]*opening
+}
+
+// opening is a producer that several may wait for.
+type opening struct {
+	done     chan struct{}
+	producer pulsar.Producer
+	err      error
+}
+
+func newProducers(client pulsar.Client) *producers {
+	return &producers{client: client, byTopic: map[string]*opening{}}
+}
+
+// ready returns the producer of a topic if there is one.
+func (p *producers) ready(topic string) pulsar.Producer {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	o := p.byTopic[topic]
+	if o == nil {
+		return nil
+	}
+	select {
+	case <-o.done:
+		return o.producer
+	default:
+		return nil
+	}
+}
+
+// get returns the producer of a topic, and creates it if there is none.
+func (p *producers) get(ctx context.Context, topic string) (pulsar.Producer, error) {
+	p.mu.Lock()
+	o := p.byTopic[topic]
+	if o == nil {
+		o = &opening{done: make(chan struct{})}
+		p.byTopic[topic] = o
+		go p.create(topic, o)
+	}
+	p.mu.Unlock()
+	select {
+	case <-o.done:
+		return o.producer, o.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+func (p *producers) create(topic string, o *opening) {
+	producer, err := p.client.CreateProducer(pulsar.ProducerOptions{
+		Topic: topic, DisableBatching: true, SendTimeout: sendTimeout, MaxPendingMessages: pending,
+	})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err != nil {
+		o.err = err
+		delete(p.byTopic, topic)
+	} else {
+		o.producer = producer
+	}
+	close(o.done)
+}
+
+// drop forgets a producer that the client has given up.
+func (p *producers) drop(topic string, producer pulsar.Producer) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if o := p.byTopic[topic]; o != nil && o.producer == producer {
+		delete(p.byTopic, topic)
+	}
+}
+
+// send publishes a message, and calls done with its place or with an error.
+func (p *producers) send(topic string, producer pulsar.Producer, m *pulsar.ProducerMessage, done func(place, error)) {
+	producer.SendAsync(context.Background(), m, func(id pulsar.MessageID, _ *pulsar.ProducerMessage, err error) {
+		if errors.Is(err, pulsar.ErrProducerClosed) {
+			p.drop(topic, producer)
+		}
+		if err != nil {
+			done(nowhere, err)
+			return
+		}
+		done(placeOf(id), nil)
+	})
+}
+
+// sendSync publishes a message, and waits for the answer. sent says that it may be there.
+func (p *producers) sendSync(ctx context.Context, topic string, m *pulsar.ProducerMessage) (sent bool, err error) {
+	producer, err := p.get(ctx, topic)
+	if err != nil {
+		return false, err
+	}
+	result := make(chan error, 1)
+	p.send(topic, producer, m, func(_ place, err error) { result <- err })
+	select {
+	case err := <-result:
+		return true, err
+	case <-ctx.Done():
+		return true, context.Cause(ctx)
+	}
+}

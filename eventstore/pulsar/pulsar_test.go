@@ -1,0 +1,39 @@
+package pulsar
+
+import (
+	"testing"
+
+	"github.com/crossplane-contrib/provider-eventstore/cluster/local/broker"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/storetest"
+	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
+	"github.com/crossplane-contrib/provider-eventstore/internal/pulsartest"
+)
+
+func TestMain(m *testing.M) { pulsartest.Main(m) }
+
+func openSecret(t testing.TB, s eventstore.Secret) eventstore.Store {
+	t.Helper()
+	store, err := eventstore.OpenSecret(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	return store
+}
+
+func secretOf(s eventstore.Store) eventstore.Secret { return s.(*store).Secret }
+
+func TestStore(t *testing.T) {
+	server := pulsartest.Start(t, broker.PulsarOptions{})
+	storetest.Run(t,
+		func(t *testing.T) eventstore.Store {
+			return openSecret(t, server.Store(t, layout.Sourcing, map[string]string{layout.SecretMaxEventBytes: "10000"}))
+		},
+		storetest.WithMaxEventBytes(10_000),
+		storetest.WithReopen(func(t *testing.T, s eventstore.Store) eventstore.Store { return openSecret(t, secretOf(s)) }),
+		storetest.WithSubscription(func(t *testing.T, s eventstore.Store, name string) eventstore.Store {
+			return openSecret(t, server.Subscription(t, secretOf(s), name))
+		}),
+	)
+}

@@ -1,0 +1,233 @@
+package pulsar
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/apache/pulsar-client-go/pulsar"
+
+	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/refuse"
+	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
+)
+
+// Properties of a snapshot, whose key is the stream and whose payload is the state.
+const (
+	snapshotVersion = "version"
+	snapshotSchema  = "schema"
+	snapshotTime    = "time"  // RFC 3339
+	snapshotEmpty   = "empty" // "true": the state is empty. The payload is not, as that would delete the key.
+)
+
+// shelf finds the snapshot of a stream in one partition of the compacted topic. It is read once, when it is first needed, and
+// then what is new each time; only where the snapshots are is kept, in some 100 bytes for each.
+type shelf struct {
+	end  *end          // of the partition
+	lock chan struct{} // Has something while somebody reads. A mutex would not mind a context.
+	scan *scan         // nil until it is needed
+	at   map[string]kept
+}
+
+// kept is where the snapshot of a stream is, and of which version.
+type kept struct {
+	place
+
+	version int64
+}
+
+func newShelf(topic string) *shelf {
+	return &shelf{end: newEnd(topic), lock: make(chan struct{}, 1), at: map[string]kept{}}
+}
+
+func (s *store) snapshots(partition int) string {
+	return s.topic(layout.PulsarPartition(layout.PulsarSnapshots, partition))
+}
+
+// findSnapshot returns the record of a stream's snapshot as of now, or nil.
+func (s *store) findSnapshot(ctx context.Context, partition int, stream string) (pulsar.Message, error) {
+	shelf := s.shelves[partition]
+	select {
+	case shelf.lock <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	defer func() { <-shelf.lock }()
+	for {
+		if err := s.fillShelf(ctx, shelf); err != nil {
+			return nil, err
+		}
+		found, ok := shelf.at[stream]
+		if !ok {
+			return nil, nil
+		}
+		m, err := s.snapshotAt(ctx, shelf, found.place)
+		if m != nil || err != nil {
+			return m, err
+		}
+		delete(shelf.at, stream) // Compaction leaves the last one of a stream: there is a newer one now, or somebody has deleted it.
+	}
+}
+
+// snapshotAt returns the record at a place, or nil if it was compacted away.
+func (s *store) snapshotAt(ctx context.Context, shelf *shelf, at place) (pulsar.Message, error) {
+	one, err := s.scan(ctx, reading{topic: shelf.end.topic, after: before(at), ahead: 1, compacted: true})
+	if err != nil {
+		return nil, err
+	}
+	defer one.close()
+	m, err := one.next(ctx)
+	if err != nil || m == nil || placeOf(m.ID()) != at {
+		return nil, err
+	}
+	return m, nil
+}
+
+// fillShelf reads what is new.
+func (s *store) fillShelf(ctx context.Context, shelf *shelf) error {
+	var err error
+	if shelf.scan == nil {
+		r := reading{topic: shelf.end.topic, after: nowhere, ahead: readAhead, compacted: true}
+		if shelf.scan, err = s.scan(ctx, r); err != nil {
+			return err
+		}
+	} else {
+		end, err := s.ask(ctx, shelf.end)
+		if err != nil {
+			return shelf.failed(ctx, err)
+		}
+		shelf.scan.end = end
+	}
+	for {
+		m, err := shelf.scan.next(ctx)
+		if err != nil {
+			return shelf.failed(ctx, err)
+		}
+		if m == nil {
+			m, shelf.scan.beyond = shelf.scan.beyond, nil
+		}
+		if m == nil {
+			return nil
+		}
+		shelf.put(m)
+	}
+}
+
+// failed has the shelf read anew, unless it was only the caller who gave up.
+func (s *shelf) failed(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		s.scan.close()
+		s.scan, s.at = nil, map[string]kept{}
+	}
+	return err
+}
+
+// put notes a snapshot, unless a newer one is there. Who saves at the same time as another could not know.
+func (s *shelf) put(m pulsar.Message) {
+	if len(m.Payload()) == 0 {
+		delete(s.at, m.Key())
+		return
+	}
+	version, err := strconv.ParseInt(m.Properties()[snapshotVersion], 10, 64)
+	if err == nil && version >= s.at[m.Key()].version {
+		s.at[m.Key()] = kept{placeOf(m.ID()), version}
+	}
+}
+
+// SaveSnapshot implements [eventstore.Snapshots].
+func (s *store) SaveSnapshot(ctx context.Context, snapshot eventstore.Snapshot) error {
+	if err := refuse.Snapshots(s.Binding); err != nil {
+		return err
+	}
+	if err := refuse.Writes(s.Binding); err != nil {
+		return err
+	}
+	if err := snapshot.Stream.Validate(); err != nil {
+		return err
+	}
+	if err := s.saveSnapshot(ctx, snapshot); err != nil {
+		return fmt.Errorf("cannot save snapshot of %s: %w", snapshot.Stream, explain(s.Secret, err))
+	}
+	return nil
+}
+
+func (s *store) saveSnapshot(ctx context.Context, snapshot eventstore.Snapshot) error {
+	ctx, done, err := s.open.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	partition := s.partition(snapshot.Stream)
+	there, err := s.findSnapshot(ctx, partition, snapshot.Stream.String())
+	if err != nil {
+		return err
+	}
+	if there != nil {
+		if old, err := snapshotOf(snapshot.Stream, there); err == nil && old.Version > snapshot.Version {
+			return nil
+		}
+	}
+	at := snapshot.Time
+	if at.IsZero() {
+		at = time.Now()
+	}
+	m := message(snapshot.Stream.String(), []record.Field{
+		{Name: snapshotVersion, Value: strconv.FormatInt(int64(snapshot.Version), 10)},
+		{Name: snapshotSchema, Value: snapshot.Schema},
+		{Name: snapshotTime, Value: at.UTC().Format(time.RFC3339Nano)},
+	})
+	if m.Payload = bytes.Clone(snapshot.Data); len(m.Payload) == 0 {
+		m.Properties[snapshotEmpty], m.Payload = "true", []byte{0}
+	}
+	_, err = s.producers.sendSync(ctx, s.snapshots(partition), m)
+	return (log{s}).refused(err)
+}
+
+// LoadSnapshot implements [eventstore.Snapshots].
+func (s *store) LoadSnapshot(ctx context.Context, stream eventstore.StreamID) (eventstore.Snapshot, error) {
+	if err := refuse.Snapshots(s.Binding); err != nil {
+		return eventstore.Snapshot{}, err
+	}
+	if err := stream.Validate(); err != nil {
+		return eventstore.Snapshot{}, err
+	}
+	snapshot, err := s.loadSnapshot(ctx, stream)
+	if err != nil {
+		return snapshot, fmt.Errorf("cannot load snapshot of %s: %w", stream, explain(s.Secret, err))
+	}
+	return snapshot, nil
+}
+
+func (s *store) loadSnapshot(ctx context.Context, stream eventstore.StreamID) (eventstore.Snapshot, error) {
+	ctx, done, err := s.open.Begin(ctx)
+	if err != nil {
+		return eventstore.Snapshot{}, err
+	}
+	defer done()
+	m, err := s.findSnapshot(ctx, s.partition(stream), stream.String())
+	if err == nil && m == nil {
+		err = eventstore.ErrNotFound
+	}
+	if err != nil {
+		return eventstore.Snapshot{}, err
+	}
+	return snapshotOf(stream, m)
+}
+
+func snapshotOf(stream eventstore.StreamID, m pulsar.Message) (eventstore.Snapshot, error) {
+	properties := m.Properties()
+	version, err1 := strconv.ParseInt(properties[snapshotVersion], 10, 64)
+	at, err2 := time.Parse(time.RFC3339Nano, properties[snapshotTime])
+	if err := cmp.Or(err1, err2); err != nil {
+		return eventstore.Snapshot{}, fmt.Errorf("its version %.20q or time %.40q is none", properties[snapshotVersion], properties[snapshotTime])
+	}
+	s := eventstore.Snapshot{Stream: stream, Version: eventstore.Version(version), Schema: properties[snapshotSchema], Time: at}
+	if properties[snapshotEmpty] != "true" {
+		s.Data = bytes.Clone(m.Payload())
+	}
+	return s, nil
+}

@@ -1,0 +1,144 @@
+package pulsar
+
+import (
+	"context"
+	"maps"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/crossplane-contrib/provider-eventstore/cluster/local/broker"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
+	"github.com/crossplane-contrib/provider-eventstore/internal/pulsartest"
+)
+
+// typed is a subscription of a type, with some events before it.
+func typed(t *testing.T, server *pulsartest.Server, typ string, events int) (store eventstore.Store, secret eventstore.Secret) {
+	t.Helper()
+	of := server.Store(t, layout.Sourcing, nil)
+	store = openSecret(t, of)
+	for v := range events {
+		_, err := store.Append(t.Context(), order42, eventstore.Version(v), eventstore.EventData{Type: "Counted"})
+		must(t, err)
+	}
+	secret = maps.Clone(server.Subscription(t, of, "billing"))
+	secret[layout.SecretSubscriptionType] = []byte(typ)
+	return store, secret
+}
+
+// Each type delivers everything; all but Shared in order.
+func TestTypes(t *testing.T) {
+	server := pulsartest.Start(t, broker.PulsarOptions{})
+	const events = 20
+	for _, typ := range []string{"Exclusive", "Failover", "KeyShared", "Shared"} {
+		t.Run(typ, func(t *testing.T) {
+			_, secret := typed(t, server, typ, events)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			var mu sync.Mutex
+			seen, latest := map[eventstore.Version]bool{}, eventstore.Version(0)
+			must(t, openSecret(t, secret).Subscribe(ctx, func(_ context.Context, e eventstore.Event) error {
+				mu.Lock()
+				defer mu.Unlock()
+				if typ != "Shared" && e.Version != latest+1 {
+					t.Errorf("version %d came after %d", e.Version, latest)
+				}
+				seen[e.Version], latest = true, e.Version
+				if len(seen) == events {
+					cancel()
+				}
+				return nil
+			}))
+			if len(seen) != events {
+				t.Errorf("%d of %d events came", len(seen), events)
+			}
+		})
+	}
+}
+
+// One consumer of an exclusive subscription keeps others out, who hear why.
+func TestExclusive(t *testing.T) {
+	server := pulsartest.Start(t, broker.PulsarOptions{})
+	_, secret := typed(t, server, "Exclusive", 1)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	begun := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		err := openSecret(t, secret).Subscribe(ctx, func(context.Context, eventstore.Event) error {
+			close(begun)
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	<-begun
+	err := openSecret(t, secret).Subscribe(ctx, func(context.Context, eventstore.Event) error { return nil })
+	if err == nil || !strings.Contains(err.Error(), "choose Failover") {
+		t.Errorf("Subscribe beside another: %v, want it to say what to do", err)
+	}
+	cancel()
+	wg.Wait()
+}
+
+// A stand-in goes on where the consumer before it ended.
+func TestFailover(t *testing.T) {
+	server := pulsartest.Start(t, broker.PulsarOptions{})
+	const events = 40
+	store, secret := typed(t, server, "Failover", events/2)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var mu sync.Mutex
+	var latest eventstore.Version
+	half := make(chan struct{})
+	handle := func(_ context.Context, e eventstore.Event) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if e.Version > latest+1 {
+			t.Errorf("version %d came after %d", e.Version, latest)
+		}
+		if latest = max(latest, e.Version); e.Version == events/2 {
+			close(half)
+		}
+		if e.Version == events {
+			cancel()
+		}
+		return nil
+	}
+	first, stop := context.WithCancel(ctx)
+	defer stop()
+	var wg sync.WaitGroup
+	for _, run := range []context.Context{first, ctx} {
+		wg.Go(func() {
+			if err := openSecret(t, secret).Subscribe(run, handle); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	<-half
+	stop()
+	for v := events / 2; v < events; v++ {
+		_, err := store.Append(ctx, order42, eventstore.Version(v), eventstore.EventData{Type: "Counted"})
+		must(t, err)
+	}
+	wg.Wait()
+	if latest != events {
+		t.Errorf("the last version that came is %d, want %d", latest, events)
+	}
+}
+
+// A subscription that is gone is not made anew.
+func TestSubscriptionGone(t *testing.T) {
+	server := pulsartest.Start(t, broker.PulsarOptions{})
+	_, secret := typed(t, server, "KeyShared", 1)
+	server.Admin(t, "DELETE", server.Events(secret, partition42), "/subscription/billing?force=true")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	err := openSecret(t, secret).Subscribe(ctx, func(context.Context, eventstore.Event) error { return nil })
+	if err == nil || !strings.Contains(err.Error(), "the provider restores it") {
+		t.Errorf("Subscribe: %v, want it to say that the provider restores it", err)
+	}
+}

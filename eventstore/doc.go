@@ -26,6 +26,11 @@
 // [Subscriber.Subscribe] brings each event to a [Handler], in order for each stream, at least once. It takes the Secret
 // of a Subscription, which keeps the position, and says how often to try and what to do then.
 //
+// # Projecting
+//
+// [Projection] keeps a [View] up to date, such as a table: from its checkpoint on, or from the beginning. A view that writes
+// its checkpoint in the same transaction has each event exactly once.
+//
 // # Types of events
 //
 // [Types] maps event types to Go types, with a [Codec] for each: [JSON], or those of packages protobuf and avro. [Upcast]

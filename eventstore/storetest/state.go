@@ -3,6 +3,8 @@ package storetest
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"sync"
 	"testing"
 
@@ -72,5 +74,59 @@ func (s *suite) testAggregate(ctx context.Context, t testing.TB, store eventstor
 	snapshot, err := store.LoadSnapshot(ctx, eventstore.StreamID{Type: "counter", ID: "a"})
 	if err != nil || snapshot.Version <= 30 { // Whoever appended the 10th event after it saved the next.
 		t.Errorf("snapshot: version %d, %v; want more than 30", snapshot.Version, err)
+	}
+}
+
+// forgetful is a view that loses its connection after each batch that it wrote.
+type forgetful struct {
+	events []eventstore.Event
+	at     eventstore.Checkpoint
+}
+
+var errForgetful = errors.New("connection lost")
+
+func (v *forgetful) Checkpoint(context.Context) (eventstore.Checkpoint, error) { return v.at, nil }
+
+func (v *forgetful) Apply(_ context.Context, b eventstore.Batch) error {
+	v.events, v.at = append(v.events, b.Events...), b.To
+	return errForgetful
+}
+
+func (v *forgetful) Reset(context.Context) error {
+	v.events, v.at = nil, nil
+	return nil
+}
+
+// A projection goes on from its checkpoint, though that is in the middle of an append, and has every event once.
+func (s *suite) testProjection(ctx context.Context, t testing.TB, store eventstore.Store) {
+	var want []string
+	for i := range 4 {
+		for n := range 2 {
+			first := 100*n + 10*i
+			appendTo(ctx, t, store, order(n), eventstore.Version(3*i), numbered(first, 3)...)
+			for i := range 3 {
+				want = append(want, fmt.Sprintf("e%d", first+i))
+			}
+		}
+	}
+	client, view := s.reopen(store), &forgetful{}
+	p := eventstore.Projection{View: view, BatchSize: 2}
+	for run := range 2 {
+		err := errForgetful
+		for errors.Is(err, errForgetful) {
+			err = p.CatchUp(ctx, client)
+		}
+		if err != nil {
+			t.Fatalf("CatchUp: %v", err)
+		}
+		got := ids(view.events)
+		slices.Sort(got)
+		slices.Sort(want)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("run %d: events in the view -want, +got:\n%s", run, diff)
+		}
+		if err := p.Rebuild(ctx, client); !errors.Is(err, errForgetful) {
+			t.Fatalf("Rebuild: %v, want the view's own error", err)
+		}
 	}
 }

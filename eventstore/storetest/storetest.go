@@ -133,6 +133,7 @@ var checks = []check{
 	{"ReplayLive", nil, (*suite).testReplayLive},
 	{"Snapshot", []Feature{Snapshots}, (*suite).testSnapshot},
 	{"Aggregate", []Feature{Snapshots}, (*suite).testAggregate},
+	{"Projection", nil, (*suite).testProjection},
 	{"SubscribeOrder", []Feature{Subscriptions}, (*suite).testSubscribeOrder},
 	{"SubscribeRetry", []Feature{Subscriptions}, (*suite).testSubscribeRetry},
 	{"SubscribeDeadLetter", []Feature{Subscriptions, DeadLetters}, (*suite).testSubscribeDeadLetter},

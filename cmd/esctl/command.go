@@ -17,13 +17,13 @@ func newCommand(binary string) *cobra.Command {
 		name = "kubectl eventstore"
 	}
 	c := &cobra.Command{
-		Use: "esctl", Short: "Explain event stores, and what would become of them. Nothing is changed.",
+		Use: "esctl", Short: "Explain event stores, what would become of them, and what is in them. Nothing is changed.",
 		Annotations: map[string]string{cobra.CommandDisplayNameAnnotation: name},
 		Version:     version.Version, SilenceUsage: true, SilenceErrors: true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	k := bindKubeconfig(c)
-	c.AddCommand(explainCommand(k), diffCommand(k), renderCommand())
+	c.AddCommand(explainCommand(k), diffCommand(k), renderCommand(), tailCommand(k), replayCommand(k))
 	return c
 }
 

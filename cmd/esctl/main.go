@@ -1,6 +1,6 @@
 // Command esctl answers what people ask about event stores: why is my claim not ready (explain), what would change on the
-// broker (diff), what would a claim become (render). It changes nothing. A binary called kubectl-eventstore is the plugin
-// `kubectl eventstore`.
+// broker (diff), what would a claim become (render), what is in the store (replay, tail). It changes nothing. A binary called
+// kubectl-eventstore is the plugin `kubectl eventstore`.
 package main
 
 import (

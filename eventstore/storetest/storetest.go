@@ -134,6 +134,7 @@ var checks = []check{
 	{"Snapshot", []Feature{Snapshots}, (*suite).testSnapshot},
 	{"Aggregate", []Feature{Snapshots}, (*suite).testAggregate},
 	{"Projection", nil, (*suite).testProjection},
+	{"Random", nil, (*suite).testRandom},
 	{"SubscribeOrder", []Feature{Subscriptions}, (*suite).testSubscribeOrder},
 	{"SubscribeRetry", []Feature{Subscriptions}, (*suite).testSubscribeRetry},
 	{"SubscribeDeadLetter", []Feature{Subscriptions, DeadLetters}, (*suite).testSubscribeDeadLetter},

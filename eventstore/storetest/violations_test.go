@@ -129,7 +129,7 @@ func TestViolationsAreCaught(t *testing.T) {
 	}{
 		"IgnoresExpectedVersion": {
 			reason: "Two decisions on one state would both stand.",
-			seed:   ignoreExpectedVersion, by: []string{"AppendConflict", "AppendAtomic", "AppendConcurrent", "Linearizable"},
+			seed:   ignoreExpectedVersion, by: []string{"AppendConflict", "AppendAtomic", "AppendConcurrent", "Linearizable", "Random"},
 		},
 		"AcknowledgesEarly": {
 			reason: "What was acknowledged must be seen by all, and not by its writer alone.",
@@ -137,11 +137,11 @@ func TestViolationsAreCaught(t *testing.T) {
 		},
 		"LosesAcknowledged": {
 			reason: "What was acknowledged before it was stored can be lost.",
-			seed:   loseAcknowledged, by: []string{"ReadMany", "AppendConcurrent", "Linearizable"},
+			seed:   loseAcknowledged, by: []string{"ReadMany", "AppendConcurrent", "Linearizable", "Random"},
 		},
 		"LiesAboutConflicts": {
 			reason: "Who is told of a conflict decides again, though the first decision stands.",
-			seed:   lieAboutConflicts, by: []string{"AppendConcurrent", "Linearizable"},
+			seed:   lieAboutConflicts, by: []string{"AppendConcurrent", "Linearizable", "Random"},
 		},
 		"TearsBatches": {
 			reason: "An append is there as a whole or not at all.",
@@ -149,23 +149,23 @@ func TestViolationsAreCaught(t *testing.T) {
 		},
 		"LandsTwice": {
 			reason: "An append that is repeated because its answer was lost must not count twice.",
-			seed:   landTwice, by: []string{"AppendTwice", "AppendAny"},
+			seed:   landTwice, by: []string{"AppendTwice", "AppendAny", "Random"},
 		},
 		"ReordersAppends": {
 			reason: "Of two appends one after the other the second comes second.",
-			seed:   reorderAppends, by: []string{"ReadMany", "Linearizable"},
+			seed:   reorderAppends, by: []string{"ReadMany", "Linearizable", "Random"},
 		},
 		"ReadsStale": {
 			reason: "A read sees every append that ended before it began.",
-			seed:   readStale, by: []string{"Append", "Linearizable"},
+			seed:   readStale, by: []string{"Append", "Linearizable", "Random"},
 		},
 		"ReplaysAgain": {
 			reason: "A replay that is resumed yields nothing twice.",
-			seed:   replayAgain, by: []string{"ReplayAfter"},
+			seed:   replayAgain, by: []string{"ReplayAfter", "Random"},
 		},
 		"KeepsOlderSnapshot": {
 			reason: "A snapshot is never replaced by an older one.",
-			seed:   keepAnySnapshot, by: []string{"Snapshot"},
+			seed:   keepAnySnapshot, by: []string{"Snapshot", "Random"},
 		},
 		"ReordersRetries": {
 			reason: "While an event is retried, its stream waits.",
@@ -173,7 +173,7 @@ func TestViolationsAreCaught(t *testing.T) {
 		},
 		"SkipsFailed": {
 			reason: "An event whose handler failed is delivered again.",
-			seed:   skipFailed, by: []string{"SubscribeRetry"},
+			seed:   skipFailed, by: []string{"SubscribeRetry", "Random"},
 		},
 		"DeliversSideBySide": {
 			reason: "Two events of a stream are never handled at once.",
@@ -185,7 +185,7 @@ func TestViolationsAreCaught(t *testing.T) {
 		},
 		"ForgetsPosition": {
 			reason: "A consumer goes on where its predecessor stopped.",
-			seed:   forgetPosition, by: []string{"SubscribeResumes", "SubscribeGraceful"},
+			seed:   forgetPosition, by: []string{"SubscribeResumes", "SubscribeGraceful", "Random"},
 		},
 		"SharesPosition": {
 			reason: "What one subscription has handled, the others have not.",

@@ -1,10 +1,14 @@
 package kafka
 
 import (
+	"context"
 	"testing"
+	"time"
 
+	"github.com/crossplane-contrib/provider-eventstore/cluster/local/broker"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/storetest"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/storetest/history"
 	"github.com/crossplane-contrib/provider-eventstore/internal/kafkatest"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
@@ -21,8 +25,17 @@ func openSecret(t testing.TB, s eventstore.Secret) eventstore.Store {
 
 func secretOf(s eventstore.Store) eventstore.Secret { return s.(*store).Secret }
 
+func TestMain(m *testing.M) { storetest.Main(m) }
+
 func TestStore(t *testing.T) {
-	server := kafkatest.Start(t)
+	var p *broker.Proxy
+	server := kafkatest.StartWith(t, broker.KafkaOptions{Advertise: func(_ int, addr string) (_ string, err error) {
+		if p, err = broker.NewProxy(addr); err != nil {
+			return "", err
+		}
+		return p.Addr, nil
+	}})
+	t.Cleanup(func() { _ = p.Close() })
 	storetest.Run(t,
 		func(t *testing.T) eventstore.Store {
 			return openSecret(t, server.Store(t, layout.Sourcing, map[string]string{layout.SecretMaxEventBytes: "10000"}))
@@ -32,5 +45,17 @@ func TestStore(t *testing.T) {
 		storetest.WithSubscription(func(t *testing.T, s eventstore.Store, name string) eventstore.Store {
 			return openSecret(t, server.Subscription(t, secretOf(s), name))
 		}),
+		storetest.WithProcesses(secretOf,
+			append(history.ConnectionFaults(p), history.Fault{Name: "broker paused", Inject: func(ctx context.Context) error {
+				if err := server.Pause(); err != nil {
+					return err
+				}
+				select {
+				case <-time.After(time.Second):
+				case <-ctx.Done():
+				}
+				return server.Resume()
+			}})...,
+		),
 	)
 }

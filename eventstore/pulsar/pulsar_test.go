@@ -6,11 +6,15 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/broker"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/storetest"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/storetest/history"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 	"github.com/crossplane-contrib/provider-eventstore/internal/pulsartest"
 )
 
-func TestMain(m *testing.M) { pulsartest.Main(m) }
+func TestMain(m *testing.M) {
+	history.Work()
+	pulsartest.Main(m)
+}
 
 func openSecret(t testing.TB, s eventstore.Secret) eventstore.Store {
 	t.Helper()
@@ -25,7 +29,14 @@ func openSecret(t testing.TB, s eventstore.Secret) eventstore.Store {
 func secretOf(s eventstore.Store) eventstore.Secret { return s.(*store).Secret }
 
 func TestStore(t *testing.T) {
-	server := pulsartest.Start(t, broker.PulsarOptions{})
+	var p *broker.Proxy
+	server := pulsartest.Start(t, broker.PulsarOptions{Heap: "384m", Advertise: func(addr string) (_ string, err error) {
+		if p, err = broker.NewProxy(addr); err != nil {
+			return "", err
+		}
+		return p.Addr, nil
+	}})
+	t.Cleanup(func() { _ = p.Close() })
 	storetest.Run(t,
 		func(t *testing.T) eventstore.Store {
 			return openSecret(t, server.Store(t, layout.Sourcing, map[string]string{layout.SecretMaxEventBytes: "10000"}))
@@ -35,5 +46,6 @@ func TestStore(t *testing.T) {
 		storetest.WithSubscription(func(t *testing.T, s eventstore.Store, name string) eventstore.Store {
 			return openSecret(t, server.Subscription(t, secretOf(s), name))
 		}),
+		storetest.WithProcesses(secretOf, history.ConnectionFaults(p)...),
 	)
 }

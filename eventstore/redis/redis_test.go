@@ -1,10 +1,14 @@
 package redis
 
 import (
+	"context"
+	"maps"
 	"testing"
 
+	"github.com/crossplane-contrib/provider-eventstore/cluster/local/broker"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/storetest"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/storetest/history"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 	"github.com/crossplane-contrib/provider-eventstore/internal/redistest"
 )
@@ -21,7 +25,31 @@ func openSecret(t *testing.T, s eventstore.Secret) eventstore.Store {
 
 func secretOf(s eventstore.Store) eventstore.Secret { return s.(*store).Secret }
 
-func TestStore(t *testing.T) { conform(t, redistest.Start(t)) }
+func TestMain(m *testing.M) { storetest.Main(m) }
+
+func TestStore(t *testing.T) {
+	server := redistest.Start(t)
+	p, err := broker.NewProxy(server.Addr)
+	must(t, err)
+	t.Cleanup(func() { _ = p.Close() })
+	conform(t, server, storetest.WithProcesses(
+		func(s eventstore.Store) eventstore.Secret {
+			behind := maps.Clone(secretOf(s))
+			behind[layout.SecretEndpoints] = []byte(p.Addr)
+			return behind
+		},
+		append(history.ConnectionFaults(p), history.Fault{Name: "server killed", Inject: func(ctx context.Context) error {
+			if err := server.Kill(); err != nil {
+				return err
+			}
+			if err := server.Restart(ctx); err != nil {
+				return err
+			}
+			server.MakeUsers(t) // As the provider does.
+			return nil
+		}})...,
+	))
+}
 
 func TestStoreBehindSentinels(t *testing.T) {
 	t.Parallel()
@@ -35,16 +63,16 @@ func TestStoreOnCluster(t *testing.T) {
 	conform(t, server)
 }
 
-func conform(t *testing.T, server *redistest.Server) {
+func conform(t *testing.T, server *redistest.Server, opts ...storetest.Option) {
 	t.Helper()
-	storetest.Run(t,
-		func(t *testing.T) eventstore.Store {
-			return openSecret(t, server.Store(t, layout.Sourcing, map[string]string{layout.SecretMaxEventBytes: "10000"}))
-		},
+	open := func(t *testing.T) eventstore.Store {
+		return openSecret(t, server.Store(t, layout.Sourcing, map[string]string{layout.SecretMaxEventBytes: "10000"}))
+	}
+	storetest.Run(t, open, append(opts,
 		storetest.WithMaxEventBytes(10_000),
 		storetest.WithReopen(func(t *testing.T, s eventstore.Store) eventstore.Store { return openSecret(t, secretOf(s)) }),
 		storetest.WithSubscription(func(t *testing.T, s eventstore.Store, name string) eventstore.Store {
 			return openSecret(t, server.Subscription(t, secretOf(s), name))
 		}),
-	)
+	)...)
 }

@@ -92,12 +92,16 @@ func (i *ideal) load(stream eventstore.StreamID) string {
 	return "none"
 }
 
-func versionOutcome(v eventstore.Version) string  { return fmt.Sprintf("version %d", v) }
+func versionOutcome(v eventstore.Version) string { return fmt.Sprintf("version %d", v) }
+
 func conflictOutcome(v eventstore.Version) string { return fmt.Sprintf("conflict at version %d", v) }
+
 func snapshotOutcome(s eventstore.Snapshot) string {
 	return fmt.Sprintf("version %d: %s", s.Version, s.Data)
 }
+
 func idsOutcome(ids []string) string { return "[" + strings.Join(ids, " ") + "]" }
+
 func streamsOutcome(m map[eventstore.StreamID][]string) string {
 	var lines []string
 	for stream, ids := range m {

@@ -26,6 +26,7 @@ const steps = 300
 // testRandom does things by chance, one after another, from several clients, and compares the store with an ideal one.
 func (s *suite) testRandom(ctx context.Context, t testing.TB, store eventstore.Store) {
 	seed := newSeed()
+	t.Logf("seed %d", seed)
 	p := s.newPlayer(seed, store)
 	for _, f := range []Feature{Snapshots, Subscriptions} {
 		if reason, ok := s.lacks[f]; ok {

@@ -4,7 +4,9 @@
 //		storetest.Run(t, func(*testing.T) eventstore.Store { return memory.New() })
 //	}
 //
-// What a backend cannot do is named with [Lacks], and reported as a skipped subtest with the reason.
+// What a backend cannot do is named with [Lacks], and reported as a skipped subtest with the reason. A driver of a broker
+// says with [WithProcesses] how other processes open its stores: then they append and read while connections are cut, and
+// package history checks what they saw. What is drawn by chance is drawn again with -storetest.seed.
 package storetest
 
 import (
@@ -12,16 +14,23 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/storetest/history"
 )
 
-// deadline bounds each subtest, so that a store that hangs fails.
-const deadline = 30 * time.Second
+const (
+	// deadline bounds each subtest, so that a store that hangs fails.
+	deadline = 30 * time.Second
+
+	// faultyDeadline bounds a subtest in which brokers and processes go away and come back.
+	faultyDeadline = 5 * time.Minute
+)
 
 // A Feature is something that a backend may lack.
 type Feature string
@@ -35,6 +44,8 @@ const (
 	Snapshots Feature = "Snapshots"
 	// Groups: a store has several subscriptions. Lacking unless [WithSubscription] is given.
 	Groups Feature = "Groups"
+	// Processes: several processes use a store at a time, while things go wrong. Lacking unless [WithProcesses] is given.
+	Processes Feature = "Processes"
 	// Limit: appends over a size are refused. Lacking unless [WithMaxEventBytes] is given.
 	Limit Feature = "Limit"
 )
@@ -72,6 +83,8 @@ type suite struct {
 	openSubscribing func(t *testing.T, store eventstore.Store, name string) eventstore.Store
 	openAgain       func(t *testing.T, store eventstore.Store) eventstore.Store
 	maxEventBytes   int
+	secret          func(eventstore.Store) eventstore.Secret
+	faults          []history.Fault
 	lacks           map[Feature]string
 	deadline        time.Duration
 
@@ -85,8 +98,9 @@ func newSuite(open func(*testing.T) eventstore.Store, opts ...Option) *suite {
 		openAgain:       func(_ *testing.T, store eventstore.Store) eventstore.Store { return store },
 		deadline:        deadline,
 		lacks: map[Feature]string{
-			Limit:  "storetest.WithMaxEventBytes is not given",
-			Groups: "storetest.WithSubscription is not given",
+			Limit:     "storetest.WithMaxEventBytes is not given",
+			Groups:    "storetest.WithSubscription is not given",
+			Processes: "storetest.WithProcesses is not given",
 		},
 	}
 	for _, o := range opts {
@@ -121,6 +135,7 @@ var checks = []check{
 	{"AppendInvalid", nil, (*suite).testAppendInvalid},
 	{"AppendConcurrent", nil, (*suite).testAppendConcurrent},
 	{"Linearizable", nil, (*suite).testLinearizable},
+	{"Processes", []Feature{Processes}, (*suite).testProcesses},
 	{"EventFields", nil, (*suite).testEventFields},
 	{"ReadUnknown", nil, (*suite).testReadUnknown},
 	{"ReadAfter", nil, (*suite).testReadAfter},
@@ -164,7 +179,11 @@ func Run(t *testing.T, open func(*testing.T) eventstore.Store, opts ...Option) {
 // check runs c in the subtest t, and tells tb what it finds.
 func (s *suite) check(t *testing.T, tb testing.TB, c check) {
 	t.Helper()
-	ctx, cancel := context.WithTimeoutCause(t.Context(), s.deadline, fmt.Errorf("subtest took longer than %s", s.deadline))
+	limit := s.deadline
+	if slices.Contains(c.needs, Processes) {
+		limit = faultyDeadline
+	}
+	ctx, cancel := context.WithTimeoutCause(t.Context(), limit, fmt.Errorf("subtest took longer than %s", limit))
 	t.Cleanup(cancel)
 	store := s.open(t)
 	t.Cleanup(func() {

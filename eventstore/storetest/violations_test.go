@@ -220,6 +220,9 @@ func TestNothingIsCaught(t *testing.T) {
 	s := suiteOf(func(*faulty) {})
 	s.deadline = deadline
 	for _, c := range checks {
+		if slices.Contains(c.needs, Processes) {
+			continue // There is one process only that has a store in its memory.
+		}
 		t.Run(c.name, func(t *testing.T) {
 			if found := s.found(t, c); len(found) > 0 {
 				t.Errorf("found in a store that is right: %s", strings.Join(found, "\n"))

@@ -36,6 +36,10 @@
 // [Types] maps event types to Go types, with a [Codec] for each: [JSON], or those of packages protobuf and avro. [Upcast]
 // brings events that were written long ago to the form of today.
 //
+// # Observing
+//
+// [Logged] logs what a store does. Package otelstore traces it, through the log to whoever handles the events, and measures it.
+//
 // # Testing
 //
 // Package memory is a complete store without a broker.

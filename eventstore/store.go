@@ -102,7 +102,7 @@ type Snapshot struct {
 // A DeadLetterReader is a store that was opened with the Secret of a subscription, if its driver can read what the
 // subscription gave up on:
 //
-//	if r, ok := store.(eventstore.DeadLetterReader); ok { … }
+//	if r, ok := eventstore.As[eventstore.DeadLetterReader](store); ok { … }
 type DeadLetterReader interface {
 	// DeadLetters yields the dead letters of the subscription, oldest first in each partition.
 	DeadLetters(ctx context.Context) iter.Seq2[DeadLetter, error]

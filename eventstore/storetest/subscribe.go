@@ -121,7 +121,7 @@ func (s *suite) testSubscribeRetry(ctx context.Context, t testing.TB, store even
 func (s *suite) testSubscribeDeadLetter(ctx context.Context, t testing.TB, store eventstore.Store) {
 	want := fill(ctx, t, store, 2)
 	sub := s.subscription(store, "dead")
-	reader, ok := sub.(eventstore.DeadLetterReader)
+	reader, ok := eventstore.As[eventstore.DeadLetterReader](sub)
 	if !ok {
 		t.Fatal("the subscription is no DeadLetterReader: name the feature with storetest.Lacks")
 	}
@@ -302,7 +302,7 @@ func (s *suite) testSubscribeGroups(ctx context.Context, t testing.TB, store eve
 		subscribe(ctx, t, sub, r)
 		r.wantInOrder(t, want)
 	}
-	reader, ok := subs[1].(eventstore.DeadLetterReader)
+	reader, ok := eventstore.As[eventstore.DeadLetterReader](subs[1])
 	if !ok {
 		return // SubscribeDeadLetter says that the backend lacks them.
 	}

@@ -18,6 +18,7 @@ help: ## What there is to make.
 .PHONY: test
 test: deps check-generate lint ## All tests, on a real control plane and real brokers.
 	go test -race -timeout 40m ./...
+	cd test/cloudevents && go test -race ./... # A module of its own: nobody else downloads what it compares with.
 
 .PHONY: test-short
 test-short: ## The tests that need nothing but Go.

@@ -79,9 +79,10 @@ func ExampleTypes_Decode() {
 	// cannot decode event e1 of type "OrderLost": add eventstore.TypeOf for it to the types: unknown event type
 }
 
-// Policies compose: here every 500 events, or every hour if there were at least 50.
+// Policies compose: here every 500 events or megabyte, or every hour if there were at least 50.
 func ExampleSnapshotPolicy() {
-	policy := eventstore.EveryEvents(500).Or(eventstore.EveryDuration(time.Hour).And(eventstore.EveryEvents(50)))
+	policy := eventstore.EveryEvents(500).Or(eventstore.EveryBytes(1 << 20)).
+		Or(eventstore.EveryDuration(time.Hour).And(eventstore.EveryEvents(50)))
 
 	fmt.Println(policy(eventstore.Growth{Events: 500, Age: time.Minute}))
 	fmt.Println(policy(eventstore.Growth{Events: 60, Age: 2 * time.Hour}))

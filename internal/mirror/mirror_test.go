@@ -437,6 +437,29 @@ func TestOvertakenReadIsNotRemembered(t *testing.T) {
 	})
 }
 
+// TestOvertakenReadIsNotKept: of two reads at the same time, the one that began last has what is new.
+func TestOvertakenReadIsNotKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(1)
+		m := open(t, f)
+		if _, err := m.Store(t.Context(), name(0), nil); err != nil {
+			t.Fatal(err)
+		}
+		f.setLatency(time.Second)
+		go func() { _, _ = m.FreshStore(t.Context(), name(0)) }()
+		time.Sleep(500 * time.Millisecond) // The broker has been asked, and has not answered.
+		synctest.Wait()
+		f.change(name(0), plan.ObservedStore{Marked: true, Layout: 2})
+		f.setLatency(time.Millisecond)
+		m.stores.load(t.Context(), []string{name(0)}) // As a refresh does, which waits for no batch.
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if o, err := m.Store(t.Context(), name(0), nil); err != nil || o.Layout != 2 {
+			t.Errorf("after a read that was overtaken: layout %d, %v, want 2", o.Layout, err)
+		}
+	})
+}
+
 // TestUnusedIsNotMirroredForEver: of an orphaned resource nobody says that it is gone.
 func TestUnusedIsNotMirroredForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

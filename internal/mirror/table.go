@@ -36,6 +36,7 @@ type entry[V any] struct {
 	known     bool
 	silent    bool // The last refresh had no answer for anything, and the next one is under way.
 	at        time.Time
+	number    int64             // Of the read that result is from.
 	notBefore int64             // Reads with a smaller number began before a local write, and are not kept.
 	watchers  map[string]func() // By their IDs.
 	asked     time.Time         // When get was last called.
@@ -244,13 +245,13 @@ func (t *table[K, V, M]) load(ctx context.Context, keys []K) (results []backend.
 	defer t.mu.Unlock()
 	for i, k := range keys {
 		e := t.entries[k]
-		if e == nil || number < e.notBefore { // Dropped, or overtaken by a write.
+		if e == nil || number < e.notBefore || number < e.number { // Dropped, or overtaken by a write or a later read.
 			continue
 		}
 		if e.known && !t.equal(e.result, results[i]) {
 			changed = slices.AppendSeq(changed, maps.Values(e.watchers))
 		}
-		e.result, e.known, e.silent, e.at = results[i], true, false, time.Now()
+		e.result, e.number, e.known, e.silent, e.at = results[i], number, true, false, time.Now()
 		if results[i].Err == nil {
 			t.learn(k, results[i].Value)
 		}

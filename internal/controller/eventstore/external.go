@@ -52,6 +52,7 @@ func (e *external[T]) Observe(ctx context.Context, mg T) (runtimemanaged.Externa
 	if err != nil {
 		return runtimemanaged.ExternalObservation{}, err
 	}
+	observed = e.observed // It may have been read again.
 	ours := c.ObserveOnly || plan.Owned(e.owner, observed.Owner)
 
 	e.setStatus(mg, ours)
@@ -93,6 +94,12 @@ func (e *external[T]) decide(ctx context.Context, mg T) (plan.Context, error) {
 		return plan.Context{}, err
 	}
 	e.plan = plan.Store(e.desired, e.observed, c)
+	if e.plan.Has(plan.ReasonDataLost) { // Of two reads at a time, one may have remembered what the other was too early to see.
+		if e.observed, err = e.broker.FreshStore(ctx, name); err != nil {
+			return c, err
+		}
+		e.plan = plan.Store(e.desired, e.observed, c)
+	}
 	return c, nil
 }
 

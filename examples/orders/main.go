@@ -19,7 +19,9 @@ import (
 	"time"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	_ "github.com/crossplane-contrib/provider-eventstore/eventstore/kafka"
 	_ "github.com/crossplane-contrib/provider-eventstore/eventstore/memory"
+	_ "github.com/crossplane-contrib/provider-eventstore/eventstore/pulsar"
 	_ "github.com/crossplane-contrib/provider-eventstore/eventstore/redis"
 )
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"os"
 	"slices"
 	"strings"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/crossplane-contrib/provider-eventstore/test/bench/backdoor"
 	"github.com/crossplane-contrib/provider-eventstore/test/bench/plane"
+	"github.com/crossplane-contrib/provider-eventstore/test/bench/report"
 )
 
 // A bench measures one backend. The ClusterProviderConfig and the class that it uses have the backend's name.
@@ -20,7 +20,7 @@ type bench struct {
 	*plane.Plane
 
 	o       options
-	r       *report
+	r       *report.Report
 	backend string
 	broker  backdoor.Broker
 
@@ -120,7 +120,7 @@ func (b *bench) add(name string, value float64, unit string) {
 	if b.o.scale && goal != "0" {
 		goal = ""
 	}
-	b.r.add(measure{Measure: name, Backend: b.backend, Value: value, Unit: unit, Goal: goal})
+	b.r.Add(report.Measure{Measure: name, Backend: b.backend, Value: value, Unit: unit, Goal: goal})
 }
 
 // times reports percentiles.
@@ -130,16 +130,8 @@ func (b *bench) times(name, unit string, times []time.Duration, each time.Durati
 		if p == 100 {
 			text = name + ", max"
 		}
-		b.add(text, float64(percentile(times, p))/float64(each), unit)
+		b.add(text, float64(report.Percentile(times, p))/float64(each), unit)
 	}
-}
-
-func percentile(times []time.Duration, p int) time.Duration {
-	sorted := slices.Sorted(slices.Values(times))
-	if len(sorted) == 0 {
-		return 0
-	}
-	return sorted[max(0, int(math.Ceil(float64(len(sorted)*p)/100))-1)]
 }
 
 // descending returns the keys of a table of counters, the greatest first.

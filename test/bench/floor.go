@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/crossplane-contrib/provider-eventstore/test/bench/plane"
+	"github.com/crossplane-contrib/provider-eventstore/test/bench/report"
 )
 
 // floorAPI is a claim that composes a ConfigMap through the same two functions: what Crossplane alone takes.
@@ -24,7 +25,7 @@ var floorAPI string
 // floorPatience is how long one of them may take, and the definition of its kind.
 const floorPatience = 5 * time.Minute
 
-func floor(ctx context.Context, p *plane.Plane, o options, r *report) error {
+func floor(ctx context.Context, p *plane.Plane, o options, r *report.Report) error {
 	w, err := p.Workspace(ctx, "bench-")
 	if err != nil {
 		return err
@@ -33,7 +34,7 @@ func floor(ctx context.Context, p *plane.Plane, o options, r *report) error {
 	return errors.Join(err, w.Clear(context.WithoutCancel(ctx), floorPatience))
 }
 
-func measureFloor(ctx context.Context, w *plane.Workspace, o options, r *report) error {
+func measureFloor(ctx context.Context, w *plane.Workspace, o options, r *report.Report) error {
 	for _, doc := range strings.Split(floorAPI, "\n---\n") {
 		u := &unstructured.Unstructured{}
 		if err := yaml.Unmarshal([]byte(doc), &u.Object); err != nil {

@@ -27,6 +27,7 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
 	"github.com/crossplane-contrib/provider-eventstore/test/bench/backdoor"
 	"github.com/crossplane-contrib/provider-eventstore/test/bench/plane"
+	"github.com/crossplane-contrib/provider-eventstore/test/bench/report"
 )
 
 // options are the flags.
@@ -76,8 +77,8 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	r, err := run(ctx, o)
-	r.print(os.Stdout)
-	if werr := r.write(o.output); werr == nil {
+	r.Print(os.Stdout)
+	if werr := r.Write(o.output); werr == nil {
 		fmt.Println("written to", o.output)
 	} else {
 		err = errors.Join(err, werr)
@@ -89,8 +90,8 @@ func main() {
 }
 
 // run measures all backends. What was measured before an error is in the report all the same.
-func run(ctx context.Context, o options) (*report, error) {
-	r := &report{}
+func run(ctx context.Context, o options) (*report.Report, error) {
+	r := &report.Report{}
 	p, s, err := attach(o.state)
 	if err != nil {
 		return r, err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/crossplane-contrib/provider-eventstore/apis/common/v1alpha1"
 	"github.com/crossplane-contrib/provider-eventstore/test/bench/plane"
+	"github.com/crossplane-contrib/provider-eventstore/test/bench/report"
 )
 
 // A ledger is what everybody has counted at one moment.
@@ -101,7 +102,7 @@ func (b *bench) reportMany(n int, partitions int32, applied, took time.Duration,
 	if partitions == 1 && n == 1000 {
 		goal = goals[allReady][b.backend]
 	}
-	b.r.add(measure{Measure: name(allReady), Backend: b.backend, Value: took.Seconds(), Unit: "s", Goal: goal})
+	b.r.Add(report.Measure{Measure: name(allReady), Backend: b.backend, Value: took.Seconds(), Unit: "s", Goal: goal})
 	b.add(name("broker requests of the provider"), plane.Total(after.provider.Since(before.provider).BrokerRequests(b.backend)), "requests")
 	if before.counts {
 		b.add(name("commands that the broker carried out"), after.commands-before.commands, "commands")
@@ -120,7 +121,7 @@ func (b *bench) reportPath(n int, before, after ledger) {
 	table := fmt.Sprintf("Requests that the API server answered on the way to Ready, for each of %d EventStores of 1 partition", n)
 	each := func(name string, requests float64) {
 		if per := requests / float64(n); per >= 0.05 {
-			b.r.add(measure{Measure: name, Backend: b.backend, Value: per, Unit: "requests", table: table})
+			b.r.Add(report.Measure{Measure: name, Backend: b.backend, Value: per, Unit: "requests", Table: table})
 		}
 	}
 	provider, api := after.provider.Since(before.provider).Requests(), after.api.Since(before.api).APIRequests()

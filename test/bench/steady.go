@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/crossplane-contrib/provider-eventstore/test/bench/plane"
+	"github.com/crossplane-contrib/provider-eventstore/test/bench/report"
 )
 
 // settle is how long nothing new happens before the steady state is watched: a few intervals of the background refresh.
@@ -98,9 +99,9 @@ func (b *bench) watchSteady(ctx context.Context) error {
 	}
 	b.add("steady state, provider memory", mib, "MiB")
 	for _, kind := range descending(requests) {
-		b.r.add(measure{
+		b.r.Add(report.Measure{
 			Measure: kind, Backend: b.backend, Value: requests[kind] / elapsed.Minutes(), Unit: "per minute",
-			table: fmt.Sprintf("Broker requests of the provider in the steady state of %d stores and subscriptions, by what they are for", b.o.stores),
+			Table: fmt.Sprintf("Broker requests of the provider in the steady state of %d stores and subscriptions, by what they are for", b.o.stores),
 		})
 	}
 	return nil

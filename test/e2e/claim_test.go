@@ -2,13 +2,16 @@ package e2e_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
+	"os/exec"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -27,9 +30,6 @@ var managedKinds = []schema.GroupVersionKind{
 
 // A broker is what an application, and somebody with all rights, do on one kind of broker.
 type broker interface {
-	// use is the application: with the mounted Secrets of a store and its subscription "billing" it writes, reads, and
-	// leaves with everything read.
-	use(t *testing.T, store, subscription string)
 	// write adds a record that no SDK wrote.
 	write(t *testing.T, store string)
 	// position returns where a subscription is, over all partitions; it is another text if any of it is missing.
@@ -78,12 +78,41 @@ func TestPath(t *testing.T) {
 				create(t, store, subscription)
 				ready(t, store)
 				ready(t, subscription)
-				b.use(t, mount(t, ns, tc.secret), mount(t, ns, tc.reader))
+				sells(t, mount(t, ns, tc.secret), mount(t, ns, tc.reader))
+				replays(t, store)
 				restoresPosition(t, b, store, ns+".orders", "billing")
 				refusesDeletion(t, store, subscription, tc.kind, ns)
 				leavesNothing(t, b, ns, ns+".orders")
 			})
 		}
+	}
+}
+
+// sells runs the order service: with the mounted Secrets of a store and a subscription it writes, reads, and leaves with
+// everything read. It does not know the broker.
+func sells(t *testing.T, store, subscription string) {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), world.orders, "--binding", store, "--subscription-binding", subscription).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "everything matched") {
+		t.Fatalf("the order service failed: %v\n%s", err, out)
+	}
+}
+
+// replays reads with the tool what the order service has written.
+func replays(t *testing.T, claim *unstructured.Unstructured) {
+	t.Helper()
+	name := strings.ToLower(claim.GetKind()) + "/" + claim.GetName()
+	out, code := esctl(t.Context(), "replay", name, "-n", claim.GetNamespace(), "-o", "json")
+	var types []string
+	for line := range strings.Lines(out) {
+		var e struct{ Type string }
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatalf("%v in what esctl replay prints: %s", err, out)
+		}
+		types = append(types, e.Type)
+	}
+	if diff := cmp.Diff([]string{"OrderPlaced", "OrderPaid", "OrderShipped"}, types); diff != "" || code != 0 {
+		t.Errorf("esctl replay ends with %d (-want, +got):\n%s", code, diff)
 	}
 }
 

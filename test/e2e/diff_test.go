@@ -12,17 +12,16 @@ import (
 
 // TestDiff shows what the provider would do with stores that it is told to leave alone for now.
 func TestDiff(t *testing.T) {
-	s := &stage{binary: buildESCTL(t)}
 	ns := namespace(t)
 	for _, text := range []string{diffReader, diffReaders} {
 		manifest(t, text)
 	}
 	for backend, config := range map[string]string{"redis": "fast", "kafka": "durable", "pulsar": "isolated"} {
-		t.Run(backend, func(t *testing.T) { testDiff(t, s, ns, backend, config) })
+		t.Run(backend, func(t *testing.T) { testDiff(t, ns, backend, config) })
 	}
 }
 
-func testDiff(t *testing.T, s *stage, ns, backend, config string) {
+func testDiff(t *testing.T, ns, backend, config string) {
 	u := manifest(t, fmt.Sprintf(`
 apiVersion: eventstore.m.crossplane.io/v1alpha1
 kind: EventStore
@@ -44,24 +43,24 @@ spec:
 	ready(t, u)
 	ready(t, sub)
 	for _, of := range []string{"eventstore.eventstore.m.crossplane.io/" + backend, "subscription/" + backend + "-billing"} {
-		if out, code := s.esctl(t.Context(), "diff", of, "-n", ns); code != 0 || !strings.Contains(out, "is on the broker as it says") {
+		if out, code := esctl(t.Context(), "diff", of, "-n", ns); code != 0 || !strings.Contains(out, "is on the broker as it says") {
 			t.Fatalf("%s is ready, and diff says (exit code %d)\n%s", of, code, out)
 		}
 	}
 	retains(t, u, "72h", true)
 	want := "~ retention.duration"
 	for range 2 { // The second time because the first changed nothing.
-		if out, code := s.esctl(t.Context(), "diff", "es", backend, "-n", ns); code != 1 || !strings.Contains(out, want) {
+		if out, code := esctl(t.Context(), "diff", "es", backend, "-n", ns); code != 1 || !strings.Contains(out, want) {
 			t.Errorf("with a longer retention diff says (exit code %d), want %s\n%s", code, want, out)
 		}
 	}
 	retains(t, u, "24h", true)
-	out, code := s.esctl(t.Context(), "diff", "es", backend, "-n", ns)
+	out, code := esctl(t.Context(), "diff", "es", backend, "-n", ns)
 	if code != 1 || !strings.Contains(out, "refused (RetentionShrink)") || !strings.Contains(out, "confirm with ") {
 		t.Errorf("with a shorter retention diff says (exit code %d)\n%s", code, out)
 	}
 	retains(t, u, "48h", false)
-	out, code = s.esctl(t.Context(), "diff", "es", backend, "-n", ns, "--as", "explain-reader")
+	out, code = esctl(t.Context(), "diff", "es", backend, "-n", ns, "--as", "explain-reader")
 	if code != 2 || !strings.Contains(out, "you may not read what it takes") {
 		t.Errorf("without the right to read Secrets diff says (exit code %d)\n%s", code, out)
 	}

@@ -24,20 +24,16 @@ const (
 	offered     = "explain-offered" // The EnvironmentConfig.
 )
 
-// A stage has what the faults are planted in: a Placement of its own, with a broker that works and some that do not.
-type stage struct{ binary string } // esctl
-
 // A plot is one fault.
 type plot struct {
-	*stage
 	namespace  string
 	named      string // The Composition.
 	namespaced bool   // The claim is a namespaced composite resource.
 }
 
-func newStage(t *testing.T) *stage {
+// setStage makes what the faults are planted in: a Placement of its own, with a broker that works and some that do not.
+func setStage(t *testing.T) {
 	t.Helper()
-	s := &stage{binary: buildESCTL(t)}
 	ports, err := process.FreePorts(1)
 	if err != nil {
 		t.Fatal(err)
@@ -45,22 +41,12 @@ func newStage(t *testing.T) *stage {
 	for _, m := range strings.Split(fmt.Sprintf(brokenConfigs, process.Loopback(ports[0]), world.Redis.Addr, world.Redis.AdminUser), "---\n") {
 		manifest(t, m)
 	}
-	(&plot{stage: s, named: shared}).composition(t, ourFunction, placementStep(offered))
-	return s
-}
-
-func buildESCTL(t *testing.T) (binary string) {
-	t.Helper()
-	binary = filepath.Join(t.TempDir(), "esctl")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "../../cmd/esctl").CombinedOutput(); err != nil {
-		t.Fatalf("cannot build esctl: %v\n%s", err, out)
-	}
-	return binary
+	(&plot{named: shared}).composition(t, ourFunction, placementStep(offered))
 }
 
 // esctl runs the real one.
-func (s *stage) esctl(ctx context.Context, args ...string) (out string, code int) {
-	cmd := exec.CommandContext(ctx, s.binary, append(args, "--kubeconfig", world.Kubeconfig())...)
+func esctl(ctx context.Context, args ...string) (out string, code int) {
+	cmd := exec.CommandContext(ctx, world.esctl, append(args, "--kubeconfig", world.Kubeconfig())...)
 	b, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	switch {

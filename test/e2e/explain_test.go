@@ -147,12 +147,12 @@ var faults = map[string]struct {
 
 // TestExplain plants faults, and has esctl find them. It is not parallel: it stops the provider in the end.
 func TestExplain(t *testing.T) {
-	s := newStage(t)
+	setStage(t)
 	t.Run("Planted", func(t *testing.T) {
 		for name, f := range faults {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				p := &plot{stage: s, namespace: namespace(t), named: shared}
+				p := &plot{namespace: namespace(t), named: shared}
 				p.find(t, f.reason, f.plant(t, p))
 				switch name {
 				case "ClaimGone":
@@ -165,7 +165,7 @@ func TestExplain(t *testing.T) {
 		}
 	})
 	t.Run("ProviderStopped", func(t *testing.T) {
-		p := &plot{stage: s, namespace: namespace(t), named: shared}
+		p := &plot{namespace: namespace(t), named: shared}
 		stopped(t, "provider-eventstore")
 		create(t, p.claim(t, "fast", "good"))
 		p.find(t, "Nobody makes stores.", "Provider crossplane-contrib-provider-eventstore does not run")
@@ -193,7 +193,7 @@ func (p *plot) find(t *testing.T, reason, want string) {
 	var out string
 	eventually(t, "esctl explain begins with "+want, func(ctx context.Context) (bool, string) {
 		var code int
-		out, code = p.esctl(ctx, "explain", "orders", "-n", p.namespace)
+		out, code = esctl(ctx, "explain", "orders", "-n", p.namespace)
 		first, _, _ := strings.Cut(out, "\n")
 		return strings.Contains(first, want) && code == map[bool]int{true: 0, false: 1}[strings.HasSuffix(want, " is ready.")], fmt.Sprintf("%s (exit code %d)", out, code)
 	})
@@ -203,7 +203,7 @@ func (p *plot) find(t *testing.T, reason, want string) {
 // confirms does what esctl says, and the store goes.
 func (p *plot) confirms(t *testing.T) {
 	t.Helper()
-	out, _ := p.esctl(t.Context(), "explain", "orders", "-n", p.namespace)
+	out, _ := esctl(t.Context(), "explain", "orders", "-n", p.namespace)
 	m := regexp.MustCompile(`kubectl annotate eventstore\.eventstore\.crossplane\.io (\S+) --overwrite eventstore\.crossplane\.io/confirm=([0-9a-f]{8})`).FindStringSubmatch(out)
 	if m == nil {
 		t.Fatalf("esctl does not say how to confirm:\n%s", out)
@@ -220,7 +220,7 @@ func (p *plot) confirms(t *testing.T) {
 
 func (p *plot) findsOrphans(t *testing.T) {
 	t.Helper()
-	out, code := p.esctl(t.Context(), "explain", "--orphans")
+	out, code := esctl(t.Context(), "explain", "--orphans")
 	if !strings.Contains(out, "EventStoreClaim "+p.namespace+"/orders does not exist any more") || code != 1 {
 		t.Errorf("esctl explain --orphans does not find it (exit code %d):\n%s", code, out)
 	}

@@ -42,57 +42,6 @@ func (k kafkaBroker) admin() (*kadm.Client, error) {
 	return kadm.NewClient(c), nil
 }
 
-// mounted returns a client with what a mounted Secret says, by the names of Kafka's own clients. It ends with the test.
-func (k kafkaBroker) mounted(t *testing.T, dir string, opts ...kgo.Opt) *kgo.Client {
-	t.Helper()
-	if p := file(t, dir, layout.SecretSecurityProtocol); p != "SASL_PLAINTEXT" {
-		t.Fatalf("the Secret says %s", p)
-	}
-	c, err := k.client(connect.Kafka{
-		BootstrapServers: strings.Split(file(t, dir, layout.SecretBootstrap), ","),
-		Mechanism:        file(t, dir, layout.SecretSASLMechanism),
-		Username:         file(t, dir, layout.SecretUsername), Password: file(t, dir, layout.SecretPassword),
-	}, opts...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.Close)
-	return c
-}
-
-func (k kafkaBroker) use(t *testing.T, store, subscription string) {
-	t.Helper()
-	const n = 5
-	name, topic := file(t, store, layout.SecretStore), layout.KafkaEvents(file(t, store, layout.SecretStore))
-	writer := k.mounted(t, store)
-	for i := range n {
-		r := &kgo.Record{Topic: topic, Key: fmt.Appendf(nil, "order/%d", i), Value: []byte("placed")}
-		if err := writer.ProduceSync(t.Context(), r).FirstErr(); err != nil {
-			t.Fatalf("cannot write with the store's Secret: %v", err)
-		}
-	}
-	reader := k.mounted(t, subscription, kgo.ConsumerGroup(layout.KafkaGroup(name, file(t, subscription, layout.SecretSubscription))), kgo.ConsumeTopics(topic), kgo.DisableAutoCommit())
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	for read := 0; read < n; {
-		fetches := reader.PollFetches(ctx)
-		if err := fetches.Err(); err != nil {
-			t.Fatalf("cannot read with the subscription's Secret: %v", err)
-		}
-		fetches.EachRecord(func(r *kgo.Record) {
-			if string(r.Value) == "placed" {
-				read++
-			}
-		})
-	}
-	if err := reader.CommitUncommittedOffsets(ctx); err != nil {
-		t.Fatal(err)
-	}
-	if err := reader.LeaveGroupContext(ctx); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func (k kafkaBroker) write(t *testing.T, store string) {
 	t.Helper()
 	c, err := k.root()

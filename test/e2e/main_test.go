@@ -33,6 +33,7 @@ var world struct {
 	*stack.Stack
 	kube   client.Client
 	orders string // The order service's binary.
+	esctl  string // That of the tool.
 }
 
 func TestMain(m *testing.M) {
@@ -60,9 +61,9 @@ func run(m *testing.M) (code int, err error) {
 		return 0, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	world.orders = filepath.Join(dir, "orders")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", world.orders, "../../examples/orders").CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("cannot build the order service: %w\n%s", err, out)
+	world.orders, world.esctl = filepath.Join(dir, "orders"), filepath.Join(dir, "esctl")
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", dir, "../../examples/orders", "../../cmd/esctl").CombinedOutput(); err != nil {
+		return 0, fmt.Errorf("cannot build the order service and esctl: %w\n%s", err, out)
 	}
 	// Nothing is activated but what our Configuration activates.
 	world.Stack, err = stack.Start(ctx, stack.Options{

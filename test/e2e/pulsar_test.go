@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -50,45 +49,6 @@ func (pulsarBroker) admin(ctx context.Context, method, path string, answer any) 
 		return nil
 	}
 	return json.Unmarshal(body, answer)
-}
-
-// mounted returns a client with what a mounted Secret says, and the events topic. It ends with the test.
-func (pulsarBroker) mounted(t *testing.T, dir string) (c pulsar.Client, topic string) {
-	t.Helper()
-	c, err := connect.Pulsar{ServiceURL: file(t, dir, layout.SecretURI), Token: file(t, dir, layout.SecretPassword)}.Client()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.Close)
-	return c, layout.PulsarTopic(file(t, dir, layout.SecretTenant), file(t, dir, layout.SecretStore), layout.PulsarEvents)
-}
-
-func (b pulsarBroker) use(t *testing.T, store, subscription string) {
-	t.Helper()
-	const n = 5
-	writer, topic := b.mounted(t, store)
-	send(t, writer, topic, n, "placed")
-	reader, topic := b.mounted(t, subscription)
-	c, err := reader.Subscribe(pulsar.ConsumerOptions{Topic: topic, SubscriptionName: file(t, subscription, layout.SecretSubscription), Type: pulsar.KeyShared})
-	if err != nil {
-		t.Fatalf("cannot read with the subscription's Secret: %v", err)
-	}
-	defer c.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	partitions, err := strconv.Atoi(file(t, subscription, layout.SecretPartitions))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range n + partitions { // Every partition begins with its genesis record, which is a backlog until it is read.
-		m, err := c.Receive(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := c.Ack(m); err != nil {
-			t.Fatal(err)
-		}
-	}
 }
 
 func send(t *testing.T, c pulsar.Client, topic string, n int, payload string) {

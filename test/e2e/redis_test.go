@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"context"
 	"fmt"
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -18,15 +17,6 @@ type redisBroker struct{}
 // client returns a client with all rights. The caller closes it.
 func (redisBroker) client() *redis.Client {
 	return redis.NewClient(&redis.Options{Addr: world.Redis.Addr, Username: world.Redis.AdminUser, Password: world.Redis.AdminPassword})
-}
-
-// use runs the order service.
-func (redisBroker) use(t *testing.T, store, subscription string) {
-	t.Helper()
-	out, err := exec.CommandContext(t.Context(), world.orders, "--binding", store, "--subscription-binding", subscription).CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "everything matched") {
-		t.Fatalf("the order service failed: %v\n%s", err, out)
-	}
 }
 
 func (r redisBroker) write(t *testing.T, store string) {

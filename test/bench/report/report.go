@@ -1,4 +1,5 @@
-package main
+// Package report collects what a benchmark measures, prints it as a table, and writes it as JSON.
+package report
 
 import (
 	"encoding/json"
@@ -11,33 +12,44 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 )
 
-// A measure is one figure: an entry of the JSON, and a cell of the table.
-type measure struct {
+// A Measure is one figure: an entry of the JSON, and a cell of the table.
+type Measure struct {
 	Measure string  `json:"measure"`
 	Backend string  `json:"backend"`
 	Value   float64 `json:"value"`
 	Unit    string  `json:"unit"`
-	Goal    string  `json:"goal"` // "<= 15", or what it must be; empty: reported only.
+	Goal    string  `json:"goal"` // "<= 15", ">= 80", or what it must be; empty: reported only.
 
-	table string // Which table it stands in; empty: the first.
+	Table string `json:"-"` // Which table it stands in; empty: the first.
 }
 
 // missed reports whether there is a goal, and it was not reached.
-func (m measure) missed() bool {
-	limit, upper := strings.CutPrefix(m.Goal, "<= ")
-	v, err := strconv.ParseFloat(limit, 64)
-	if err != nil {
-		return false
+func (m Measure) missed() bool {
+	relation, limit, ok := strings.Cut(m.Goal, " ")
+	if !ok {
+		relation, limit = "", m.Goal
 	}
-	return upper && m.Value > v || !upper && m.Value != v
+	v, err := strconv.ParseFloat(limit, 64)
+	switch {
+	case err != nil:
+		return false
+	case relation == "<=":
+		return m.Value > v
+	case relation == ">=":
+		return m.Value < v
+	default:
+		return m.Value != v
+	}
 }
 
-// A report is what was measured so far.
-type report struct{ measures []measure }
+// A Report is what was measured so far.
+type Report struct{ measures []Measure }
 
-func (r *report) add(m measure) {
+// Add adds a figure, with four significant digits.
+func (r *Report) Add(m Measure) {
 	m.Value = round(m.Value)
 	r.measures = append(r.measures, m)
 }
@@ -54,12 +66,12 @@ func round(v float64) float64 {
 	return math.Round(v/unit) / math.Round(1/unit)
 }
 
-// print writes the table with a column for each backend, then the smaller tables.
-func (r *report) print(w io.Writer) {
+// Print writes the table with a column for each backend, then the smaller tables, and the goals that were missed.
+func (r *Report) Print(w io.Writer) {
 	tables := []string{""}
 	for _, m := range r.measures {
-		if !slices.Contains(tables, m.table) {
-			tables = append(tables, m.table)
+		if !slices.Contains(tables, m.Table) {
+			tables = append(tables, m.Table)
 		}
 	}
 	for _, t := range tables {
@@ -72,11 +84,11 @@ func (r *report) print(w io.Writer) {
 	}
 }
 
-func (r *report) printTable(w io.Writer, table string) {
+func (r *Report) printTable(w io.Writer, table string) {
 	var rows, columns []string
 	cells, units := map[[2]string]string{}, map[string]string{}
 	for _, m := range r.measures {
-		if m.table != table {
+		if m.Table != table {
 			continue
 		}
 		if !slices.Contains(rows, m.Measure) {
@@ -105,7 +117,7 @@ func (r *report) printTable(w io.Writer, table string) {
 	_ = t.Flush() // As w, which is standard output.
 }
 
-func cell(m measure) string {
+func cell(m Measure) string {
 	if m.Goal == "" {
 		return number(m.Value)
 	}
@@ -118,17 +130,27 @@ func cell(m measure) string {
 
 func number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 
-func (r *report) write(path string) error {
+// Write writes the figures to a file, as a list.
+func (r *Report) Write(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
 	measures := r.measures
 	if measures == nil {
-		measures = []measure{} // A list in any case.
+		measures = []Measure{} // A list in any case.
 	}
 	b, err := json.MarshalIndent(measures, "", "  ")
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(path, append(b, '\n'), 0o644)
+}
+
+// Percentile returns the smallest time that p percent of all do not exceed; 0 of none.
+func Percentile(times []time.Duration, p int) time.Duration {
+	sorted := slices.Sorted(slices.Values(times))
+	if len(sorted) == 0 {
+		return 0
+	}
+	return sorted[max(0, int(math.Ceil(float64(len(sorted)*p)/100))-1)]
 }

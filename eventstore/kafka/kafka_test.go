@@ -1,9 +1,7 @@
 package kafka
 
 import (
-	"context"
 	"testing"
-	"time"
 
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/broker"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
@@ -46,16 +44,7 @@ func TestStore(t *testing.T) {
 			return openSecret(t, server.Subscription(t, secretOf(s), name))
 		}),
 		storetest.WithProcesses(secretOf,
-			append(history.ConnectionFaults(p), history.Fault{Name: "broker paused", Inject: func(ctx context.Context) error {
-				if err := server.Pause(); err != nil {
-					return err
-				}
-				select {
-				case <-time.After(time.Second):
-				case <-ctx.Done():
-				}
-				return server.Resume()
-			}})...,
+			append(history.ConnectionFaults(p), history.BrokerFaults(server)...)...,
 		),
 	)
 }

@@ -46,6 +46,8 @@ func TestStore(t *testing.T) {
 		storetest.WithSubscription(func(t *testing.T, s eventstore.Store, name string) eventstore.Store {
 			return openSecret(t, server.Subscription(t, secretOf(s), name))
 		}),
-		storetest.WithProcesses(secretOf, history.ConnectionFaults(p)...),
+		storetest.WithProcesses(secretOf,
+			append(history.ConnectionFaults(p), history.BrokerFaults(server)...)...,
+		),
 	)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"sync"
 	"testing"
 
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/broker"
@@ -81,6 +82,66 @@ func (s carelessStore) Read(ctx context.Context, stream eventstore.StreamID, aft
 			}
 		}
 	}
+}
+
+// hasty is a driver that acknowledges events before they were handled.
+const hasty = "hasty"
+
+func init() { eventstore.Register(hasty, hastyDriver{}) }
+
+type hastyDriver struct{}
+
+func (hastyDriver) Open(ctx context.Context, b eventstore.Binding) (eventstore.Store, error) {
+	s, err := driver{}.Open(ctx, b)
+	return hastyStore{s}, err
+}
+
+type hastyStore struct{ eventstore.Store }
+
+// Subscribe keeps the order of each stream, so that nothing is wrong until a consumer dies.
+func (s hastyStore) Subscribe(ctx context.Context, h eventstore.Handler, opts ...eventstore.SubscribeOption) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	var mu sync.Mutex
+	queues := map[eventstore.StreamID]chan eventstore.Event{}
+	return s.Store.Subscribe(ctx, func(_ context.Context, e eventstore.Event) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if queues[e.Stream] == nil {
+			queue := make(chan eventstore.Event, 1000)
+			queues[e.Stream] = queue
+			wg.Go(func() { handleAll(ctx, h, queue) })
+		}
+		queues[e.Stream] <- e
+		return nil
+	}, opts...)
+}
+
+func handleAll(ctx context.Context, h eventstore.Handler, queue <-chan eventstore.Event) {
+	for {
+		select {
+		case e := <-queue:
+			for h(ctx, e) != nil && ctx.Err() == nil {
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// What a consumer that is killed has in its hands is missed if it does not come again.
+func TestLossWithConsumerIsCaught(t *testing.T) {
+	server := redistest.Start(t)
+	store := server.Store(t, layout.Sourcing, nil)
+	sub := server.Subscription(t, store, "hasty")
+	sub[layout.SecretProvider] = []byte(hasty)
+	// Longer than a lease; and there is nothing to wait for.
+	o := history.ConsumeOptions{Store: store, Subscription: sub, Seed: 1, Patience: 2 * defaultTiming.lease}
+	result, err := history.Consume(t.Context(), o)
+	if err == nil {
+		t.Errorf("nothing wrong was found: %s", result)
+	}
+	t.Log(err)
 }
 
 // The check of histories finds drivers that only a fault makes wrong, and so would find one in the driver for Redis.

@@ -6,7 +6,8 @@
 //
 // What a backend cannot do is named with [Lacks], and reported as a skipped subtest with the reason. A driver of a broker
 // says with [WithProcesses] how other processes open its stores: then they append and read while connections are cut, and
-// package history checks what they saw. What is drawn by chance is drawn again with -storetest.seed.
+// package history checks what they saw. What is drawn by chance is drawn again with
+// -storetest.seed; -storetest.operations says how many calls are made while things go wrong.
 package storetest
 
 import (
@@ -24,13 +25,8 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/storetest/history"
 )
 
-const (
-	// deadline bounds each subtest, so that a store that hangs fails.
-	deadline = 30 * time.Second
-
-	// faultyDeadline bounds a subtest in which brokers and processes go away and come back.
-	faultyDeadline = 5 * time.Minute
-)
+// deadline bounds each subtest, so that a store that hangs fails.
+const deadline = 30 * time.Second
 
 // A Feature is something that a backend may lack.
 type Feature string
@@ -158,6 +154,7 @@ var checks = []check{
 	{"SubscribeGraceful", []Feature{Subscriptions}, (*suite).testSubscribeGraceful},
 	{"SubscribeCut", []Feature{Subscriptions}, (*suite).testSubscribeCut},
 	{"SubscribeGroups", []Feature{Subscriptions, Groups}, (*suite).testSubscribeGroups},
+	{"SubscribeCrashes", []Feature{Subscriptions, Groups, Processes}, (*suite).testSubscribeCrashes},
 }
 
 // Run checks a driver. open returns a fresh, empty sourcing store for each subtest; Run closes it.
@@ -181,7 +178,7 @@ func (s *suite) check(t *testing.T, tb testing.TB, c check) {
 	t.Helper()
 	limit := s.deadline
 	if slices.Contains(c.needs, Processes) {
-		limit = faultyDeadline
+		limit = faultyDeadline()
 	}
 	ctx, cancel := context.WithTimeoutCause(t.Context(), limit, fmt.Errorf("subtest took longer than %s", limit))
 	t.Cleanup(cancel)

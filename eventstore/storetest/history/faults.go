@@ -2,6 +2,7 @@ package history
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -9,6 +10,21 @@ import (
 type Fault struct {
 	Name   string                          // In the past tense, for the summary: "connections cut".
 	Inject func(ctx context.Context) error // Returns when it is over.
+	Rare   bool                            // Because it takes long. It is drawn a fifth as often as others.
+}
+
+// drawn are faults as often as they are to be drawn.
+func drawn(faults []Fault) []Fault {
+	const often = 5
+	var out []Fault
+	for _, f := range faults {
+		n := often
+		if f.Rare {
+			n = 1
+		}
+		out = append(out, slices.Repeat([]Fault{f}, n)...)
+	}
+	return out
 }
 
 // Connections are those between the workers and the broker: what a proxy holds.
@@ -34,6 +50,33 @@ func ConnectionFaults(c Connections) []Fault {
 				c.Cut()
 			}
 			return nil
+		}},
+	}
+}
+
+// A Broker is one that runs here.
+type Broker interface {
+	Kill() error
+	Restart(ctx context.Context) error
+	Pause() error // Freezes it: it keeps its connections, and answers nothing.
+	Resume() error
+}
+
+// BrokerFaults are what happens to machines.
+func BrokerFaults(b Broker) []Fault {
+	return []Fault{
+		{Name: "broker paused", Inject: func(ctx context.Context) error {
+			if err := b.Pause(); err != nil {
+				return err
+			}
+			pause(ctx, time.Second)
+			return b.Resume()
+		}},
+		{Name: "broker killed", Rare: true, Inject: func(ctx context.Context) error {
+			if err := b.Kill(); err != nil {
+				return err
+			}
+			return b.Restart(ctx)
 		}},
 	}
 }

@@ -16,10 +16,11 @@ import (
 
 // process is a worker, as the process that started it sees it. Its methods may be called concurrently.
 type process struct {
-	cmd    *exec.Cmd
-	stderr *bytes.Buffer // To be read when gone is closed.
-	gone   chan struct{} // Closed when the worker has ended.
-	close  func() error
+	cmd     *exec.Cmd
+	stderr  *bytes.Buffer // To be read when gone is closed.
+	gone    chan struct{} // Closed when the worker has ended.
+	close   func() error
+	deliver func(*process, response) // Hears of deliveries, one after another.
 
 	mu      sync.Mutex
 	out     *json.Encoder
@@ -28,14 +29,14 @@ type process struct {
 }
 
 // startProcess starts this program again as a worker, and returns when that has opened the store.
-func startProcess(ctx context.Context, secret eventstore.Secret) (*process, error) {
+func startProcess(ctx context.Context, secret eventstore.Secret, deliver func(*process, response)) (*process, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("cannot start a worker: %w", err)
 	}
 	// A test binary without TestMain runs no test then, instead of all.
 	cmd := exec.CommandContext(ctx, program, "-test.run=^$")
-	p := &process{cmd: cmd, stderr: &bytes.Buffer{}, gone: make(chan struct{}), waiting: map[int]chan response{}}
+	p := &process{cmd: cmd, stderr: &bytes.Buffer{}, gone: make(chan struct{}), waiting: map[int]chan response{}, deliver: deliver}
 	cmd.Env, cmd.Stderr = append(os.Environ(), workerVariable+"=1"), p.stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -71,6 +72,10 @@ func (p *process) listen(in *json.Decoder) {
 		if err := in.Decode(&r); err != nil {
 			break
 		}
+		if r.Delivery != 0 {
+			p.deliver(p, r)
+			continue
+		}
 		p.mu.Lock()
 		waiting := p.waiting[r.ID]
 		delete(p.waiting, r.ID)
@@ -103,6 +108,13 @@ func (p *process) do(r request) response {
 	_ = p.out.Encode(r) // If it does not arrive, the worker has ended.
 	p.mu.Unlock()
 	return <-answer
+}
+
+// send sends a request that has no response.
+func (p *process) send(r request) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_ = p.out.Encode(r) // If it does not arrive, the worker has ended.
 }
 
 // kill ends the worker in the middle of whatever it does.

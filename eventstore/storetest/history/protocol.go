@@ -15,6 +15,10 @@ type request struct {
 	IDs      []string           // Of the events to append. None: a read.
 	Expected eventstore.Version // Of an append.
 	After    eventstore.Version // Of a read.
+
+	Subscribe bool // Begin to consume. There is no response but the deliveries.
+	Answers   int  // A delivery, whose handler is to return. Nor is there one to this.
+	Fail      bool // With an error.
 }
 
 // response is what came of a call.
@@ -24,4 +28,8 @@ type response struct {
 	Version eventstore.Version
 	Read    []string
 	Error   string
+
+	Delivery int // Of an event; else 0.
+	Stream   eventstore.StreamID
+	Event    string
 }

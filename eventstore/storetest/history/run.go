@@ -33,7 +33,7 @@ type Options struct {
 	Seed       uint64 // What calls and faults are drawn by. What comes of them is not repeated by it.
 
 	// Faults are injected one at a time, every FaultEvery operations or so. That a worker is killed is always among them.
-	// Default: 250.
+	// Default: a hundredth of all, and 250 at least.
 	Faults     []Fault
 	FaultEvery int
 }
@@ -72,14 +72,15 @@ func (r Result) String() string {
 
 // Run makes a history, and checks it.
 func Run(ctx context.Context, o Options) (Result, error) {
-	o.Operations, o.FaultEvery = cmp.Or(o.Operations, 2000), cmp.Or(o.FaultEvery, 250)
+	o.Operations = cmp.Or(o.Operations, 2000)
+	o.FaultEvery = cmp.Or(o.FaultEvery, max(250, o.Operations/100))
 	o.Processes, o.Clients = cmp.Or(o.Processes, 3), cmp.Or(o.Clients, 3)
 	r := &run{Options: o, start: time.Now(), tick: make(chan struct{}, 1), faults: map[string]int{}}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer r.stop()
 	for range o.Processes {
-		p, err := startProcess(ctx, o.Secret)
+		p, err := startProcess(ctx, o.Secret, nil)
 		if err != nil {
 			return Result{}, err
 		}
@@ -162,6 +163,9 @@ func (r *run) note(o Operation) {
 // goWrong injects faults until the clients are done.
 func (r *run) goWrong(ctx context.Context, over <-chan struct{}) error {
 	rng := rand.New(rand.NewPCG(r.Seed, 0))
+	faults := drawn(append(slices.Clone(r.Faults), Fault{Name: "processes killed", Inject: func(ctx context.Context) error {
+		return r.replace(ctx, rng.IntN(r.Processes))
+	}}))
 	for {
 		select {
 		case <-over:
@@ -170,10 +174,7 @@ func (r *run) goWrong(ctx context.Context, over <-chan struct{}) error {
 			return nil
 		case <-r.tick:
 		}
-		f := Fault{Name: "processes killed", Inject: func(ctx context.Context) error { return r.replace(ctx, rng.IntN(r.Processes)) }}
-		if n := rng.IntN(len(r.Faults) + 1); n < len(r.Faults) {
-			f = r.Faults[n]
-		}
+		f := faults[rng.IntN(len(faults))]
 		if err := f.Inject(ctx); err != nil {
 			return fmt.Errorf("%s: %w", f.Name, err)
 		}
@@ -184,7 +185,7 @@ func (r *run) goWrong(ctx context.Context, over <-chan struct{}) error {
 // replace kills a worker, and starts another in its place.
 func (r *run) replace(ctx context.Context, i int) error {
 	r.process(i).kill()
-	p, err := startProcess(ctx, r.Secret)
+	p, err := startProcess(ctx, r.Secret, nil)
 	if err != nil {
 		return err
 	}

@@ -50,15 +50,26 @@ func work(ctx context.Context, in io.Reader, out io.Writer) error {
 		_ = responses.Encode(r) // If nobody listens, in ends too.
 	}
 	respond(response{})
-	var wg sync.WaitGroup
+	ctx, cancel := context.WithCancel(ctx)
+	c := &consumer{respond: respond, waiting: map[int]chan error{}}
+	var calls, consumers sync.WaitGroup
 	for {
 		var r request
 		if err := requests.Decode(&r); err != nil {
 			break
 		}
-		wg.Go(func() { respond(call(ctx, store, r)) })
+		switch {
+		case r.Subscribe:
+			consumers.Go(func() { c.subscribe(ctx, store) })
+		case r.Answers != 0:
+			c.answer(r)
+		default:
+			calls.Go(func() { respond(call(ctx, store, r)) })
+		}
 	}
-	wg.Wait()
+	calls.Wait()
+	cancel()
+	consumers.Wait()
 	return store.Close()
 }
 

@@ -58,7 +58,7 @@ func TestErrors(t *testing.T) {
 		"NoStream":        {reason: "It says what a stream's name looks like.", err: last(memory.New().Read(t.Context(), eventstore.StreamID{}, 0)), want: "it needs a type and an id, as in order/42"},
 		"WrongSecret":     {reason: "It says which Secret to open.", err: appendTo(sub, 0, placed), is: eventstore.ErrUnsupported, want: "open the Secret of the EventStore"},
 		"Closed":          {reason: "What is closed says so.", err: appendTo(closed, 0, placed), want: "store is closed"},
-		"ForeignPosition": {reason: "A position of another store is named.", err: last(memory.New().Replay(t.Context(), eventstore.Start{After: []eventstore.Position{{Partition: 99, Offset: "1"}}})), want: `position "99@1": it is not of this store`},
+		"ForeignPosition": {reason: "A position of another store is named.", err: last(memory.New().Replay(t.Context(), eventstore.Start{After: []eventstore.Position{{Partition: 99, Offset: "1"}}})), want: `position "99@1" is not of this store: it has 6 partitions`},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) { wantSentence(t, tc.reason, tc.err, tc.is, tc.want) })

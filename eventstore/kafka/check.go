@@ -2,7 +2,6 @@ package kafka
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -13,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/arbiter"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
@@ -43,7 +43,7 @@ func (s *store) check(ctx context.Context) (maxMessage int32, err error) {
 	case err != nil:
 		return 0, err
 	case len(known) < s.Partitions:
-		return 0, fmt.Errorf("topic %q has %d partitions, the Secret says %d: the Secret is of another store, or stale", events.name, len(known), s.Partitions)
+		return 0, fmt.Errorf("topic %q has %d partitions, the Secret says %d: %w", events.name, len(known), s.Partitions, arbiter.ErrAnother)
 	}
 	config, err := describe(ctx, client, events.name)
 	if err != nil {
@@ -104,15 +104,6 @@ func (s *store) checkGenesis(ctx context.Context, events *topic, partition int32
 	case len(pg.records) == 0:
 		return fmt.Errorf("partition %d is empty, and lacks even its first record: %w", partition, eventstore.ErrHistoryLost)
 	}
-	var genesis layout.Genesis
 	first := pg.records[0]
-	if fieldsOf(first)[layout.ContentType] != layout.GenesisType || json.Unmarshal(first.Value, &genesis) != nil {
-		return fmt.Errorf("partition %d does not begin with its genesis: %w", partition, eventstore.ErrHistoryLost)
-	}
-	want := layout.Genesis{Layout: s.Layout, Partitions: s.Partitions, Hash: layout.Hash}
-	if genesis != want {
-		return fmt.Errorf("partition %d was begun with layout %d, %d partitions and hash %q, the Secret says %d, %d and %q: the Secret is of another store, or stale",
-			partition, genesis.Layout, genesis.Partitions, genesis.Hash, want.Layout, want.Partitions, want.Hash)
-	}
-	return nil
+	return arbiter.CheckGenesis(s.Binding, int(partition), fieldsOf(first)[layout.ContentType], first.Value)
 }

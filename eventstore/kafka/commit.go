@@ -8,6 +8,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/deliver"
 )
 
 // commits commits what is done, until ctx ends.
@@ -68,7 +70,7 @@ func (c *consumer) commit(partitions []*partition) {
 		case errors.Is(err, kerr.GroupAuthorizationFailed), errors.Is(err, kerr.TopicAuthorizationFailed):
 			c.fail(err)
 		default:
-			signal(c.toCommit)
+			deliver.Signal(c.toCommit)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package kafka
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/oauth"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/endpoint"
 	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
@@ -40,26 +40,17 @@ func options(s eventstore.Secret) ([]kgo.Opt, error) {
 
 func connection(s eventstore.Secret) connect.Kafka {
 	c := connect.Kafka{
-		Mechanism: s.Get(layout.SecretSASLMechanism), Username: s.Get(layout.SecretUsername), Password: s.Get(layout.SecretPassword),
-	}
-	for a := range strings.SplitSeq(cmp.Or(s.Get(layout.SecretBootstrap), s.Get(layout.SecretEndpoints)), ",") {
-		if a = strings.TrimSpace(a); a != "" {
-			c.BootstrapServers = append(c.BootstrapServers, a)
-		}
-	}
-	if host, port := s.Get(layout.SecretHost), s.Get(layout.SecretPort); len(c.BootstrapServers) == 0 && host != "" {
-		c.BootstrapServers = []string{net.JoinHostPort(host, cmp.Or(port, "9092"))}
+		BootstrapServers: endpoint.Addresses(s, "9092", layout.SecretBootstrap, layout.SecretEndpoints),
+		Mechanism:        s.Get(layout.SecretSASLMechanism), Username: s.Get(layout.SecretUsername), Password: s.Get(layout.SecretPassword),
 	}
 	if encrypted(s) {
-		c.TLS = &connect.TLS{
-			CA: s[layout.SecretCA], Certificate: s[layout.SecretCertificate], PrivateKey: s[layout.SecretPrivateKey],
-		}
+		c.TLS = endpoint.TLS(s)
 	}
 	return c
 }
 
 func encrypted(s eventstore.Secret) bool {
-	return s.Get(layout.SecretTLS) == "true" || strings.HasSuffix(s.Get(layout.SecretSecurityProtocol), "SSL")
+	return endpoint.Encrypted(s) || strings.HasSuffix(s.Get(layout.SecretSecurityProtocol), "SSL")
 }
 
 // explain says what to do about an error of the connection, or of rights. Other errors stay as they are.
@@ -79,7 +70,7 @@ func explain(s eventstore.Secret, err error) error {
 	var network net.Error
 	if errors.As(err, &network) {
 		return fmt.Errorf("cannot reach the brokers at %s: %s: %w",
-			cmp.Or(s.Get(layout.SecretBootstrap), s.Get(layout.SecretEndpoints)), connect.Explain(err, encrypted(s)), err)
+			strings.Join(connection(s).BootstrapServers, ","), connect.Explain(err, encrypted(s)), err)
 	}
 	return err
 }

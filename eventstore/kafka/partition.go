@@ -17,6 +17,7 @@ const window = 4096
 // partition is one partition that a consumer reads. It implements [deliver.Log].
 type partition struct {
 	*consumer
+	deliver.Failures
 	number int32
 	queue  *deliver.Queue
 	stop   context.Context
@@ -33,7 +34,6 @@ type partition struct {
 	open      []slot // Records that the position does not cover, in order.
 	next      int64  // The position: everything before it is done. Negative: not known.
 	committed int64
-	attempts  map[string]int // Failed deliveries by event; -1: it is a dead letter.
 }
 
 // slot is a record that was read.
@@ -44,10 +44,10 @@ type slot struct {
 
 func newPartition(c *consumer, number int32) *partition {
 	p := &partition{
-		consumer: c, number: number, ended: make(chan struct{}), more: make(chan struct{}, 1), next: -1, committed: -1, attempts: map[string]int{},
+		consumer: c, number: number, ended: make(chan struct{}), more: make(chan struct{}, 1), next: -1, committed: -1,
 	}
-	p.stop, p.finish = context.WithCancel(c.stop)
-	p.work, p.cancel = context.WithCancelCause(c.work)
+	p.stop, p.finish = context.WithCancel(c.Stop)
+	p.work, p.cancel = context.WithCancelCause(c.Work)
 	p.queue = c.Queue(p.stop, p.work, p)
 	go p.run() // wait waits for it.
 	return p
@@ -79,14 +79,7 @@ func (p *partition) feed(records []*kgo.Record) {
 		p.paused = true
 		p.client.PauseFetchPartitions(map[string][]int32{p.store.events.name: {p.number}})
 	}
-	signal(p.more)
-}
-
-func signal(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
+	deliver.Signal(p.more)
 }
 
 // run delivers until stop ends, and waits for handlers.
@@ -159,13 +152,11 @@ func (p *partition) deliver(r *kgo.Record) error {
 // Done implements [deliver.Log].
 func (p *partition) Done(r deliver.Record) {
 	offset, _ := strconv.ParseInt(r.ID, 10, 64)
+	p.Forget(r)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	i := sort.Search(len(p.open), func(i int) bool { return p.open[i].offset >= offset })
 	p.open[i].done = true
-	for _, e := range r.Events {
-		delete(p.attempts, e.Position.Offset)
-	}
 	n := 0
 	for n < len(p.open) && p.open[n].done {
 		p.next = p.open[n].offset + 1
@@ -173,7 +164,7 @@ func (p *partition) Done(r deliver.Record) {
 	}
 	if n > 0 {
 		p.open = p.open[n:]
-		signal(p.more)
-		signal(p.toCommit)
+		deliver.Signal(p.more)
+		deliver.Signal(p.toCommit)
 	}
 }

@@ -3,9 +3,9 @@ package kafka
 import (
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
 )
 
 // cursor is an event of a record. As an offset it is the record's, and for the second event on "." and its number.
@@ -14,25 +14,16 @@ type cursor struct {
 	event  int
 }
 
-func parseCursor(s string) (cursor, error) {
-	offset, event, batch := strings.Cut(s, ".")
-	var c cursor
-	var err error
-	if c.offset, err = strconv.ParseInt(offset, 10, 64); err == nil && batch {
-		c.event, err = strconv.Atoi(event)
-	}
-	if err != nil || c.String() != s || c.offset < 0 || c.event < 0 {
+func parseCursor(s string) (c cursor, err error) {
+	var place string
+	place, c.event = record.ParseOffset(s)
+	if c.offset, err = strconv.ParseInt(place, 10, 64); err != nil || c.String() != s || c.offset < 0 {
 		return cursor{}, fmt.Errorf("cannot read offset %.60q: it must look like 1234, or 1234.1 within a batch", s)
 	}
 	return c, nil
 }
 
-func (c cursor) String() string {
-	if c.event == 0 {
-		return strconv.FormatInt(c.offset, 10)
-	}
-	return strconv.FormatInt(c.offset, 10) + "." + strconv.Itoa(c.event)
-}
+func (c cursor) String() string { return record.Offset(strconv.FormatInt(c.offset, 10), c.event) }
 
 func (c cursor) position(partition int32) eventstore.Position {
 	return eventstore.Position{Partition: int(partition), Offset: c.String()}

@@ -9,7 +9,8 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
 )
 
-// record is an append as Kafka takes it: fields are headers, and the payload is the value.
+// record is an append as Kafka takes it: fields are headers, and the payload is the value. With a payload, even an empty
+// one, the value is not nil, which would delete the key.
 func (s *store) record(partition int32, stream string, fields []record.Field) *kgo.Record {
 	r := message(stream, fields)
 	r.Topic, r.Partition = s.events.name, partition

@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
 )
 
 // replayBytes is how much of a partition a replay reads at a time.
@@ -59,21 +60,13 @@ type reel struct {
 
 // reels finds for each partition where to begin, and where it ends now.
 func (s *store) reels(ctx context.Context, from eventstore.Start) ([]*reel, error) {
-	after := map[int]cursor{}
-	for _, at := range from.After {
-		c, err := parseCursor(at.Offset)
-		if err != nil {
-			return nil, err
-		}
-		if at.Partition < 0 || at.Partition >= s.Partitions {
-			return nil, fmt.Errorf("position %q is not of this store: it has %d partitions", at, s.Partitions)
-		}
-		after[at.Partition] = c
+	after, err := record.After(from, s.Partitions, parseCursor)
+	if err != nil {
+		return nil, err
 	}
 	reels := make([]*reel, s.Partitions)
 	for p := range reels {
 		r := &reel{partition: int32(p), skip: cursor{offset: -1}}
-		var err error
 		if r.end, err = s.events.offset(ctx, r.partition, endOffset); err != nil {
 			return nil, err
 		}

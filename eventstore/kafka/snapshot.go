@@ -1,25 +1,15 @@
 package kafka
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"fmt"
 	"strconv"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/refuse"
-)
-
-// Headers of a snapshot, whose key is the stream and whose value is the state.
-const (
-	snapshotVersion = "version"
-	snapshotSchema  = "schema"
-	snapshotTime    = "time" // RFC 3339
 )
 
 // snapshots finds the snapshot of a stream in the compacted topic. A partition of it is read once, when it is first needed,
@@ -130,7 +120,7 @@ func (s *shelf) put(r *kgo.Record) {
 		delete(s.at, string(r.Key))
 		return
 	}
-	version, err := strconv.ParseInt(fieldsOf(r)[snapshotVersion], 10, 64)
+	version, err := strconv.ParseInt(fieldsOf(r)[record.SnapshotVersion], 10, 64)
 	if err == nil && version >= s.at[string(r.Key)].version {
 		s.at[string(r.Key)] = kept{r.Offset, version}
 	}
@@ -165,21 +155,12 @@ func (s *store) saveSnapshot(ctx context.Context, snapshot eventstore.Snapshot) 
 		return err
 	}
 	if there != nil {
-		if old, err := snapshotOf(snapshot.Stream, there); err == nil && old.Version > snapshot.Version {
+		if old, err := record.DecodeSnapshot(snapshot.Stream, fieldsOf(there)); err == nil && old.Version > snapshot.Version {
 			return nil
 		}
 	}
-	at := snapshot.Time
-	if at.IsZero() {
-		at = time.Now()
-	}
-	r := message(snapshot.Stream.String(), []record.Field{
-		{Name: snapshotVersion, Value: strconv.FormatInt(int64(snapshot.Version), 10)},
-		{Name: snapshotSchema, Value: snapshot.Schema},
-		{Name: snapshotTime, Value: at.UTC().Format(time.RFC3339Nano)},
-	})
+	r := message(snapshot.Stream.String(), record.EncodeSnapshot(snapshot))
 	r.Topic, r.Partition = s.snapshots.name, partition
-	r.Value = append([]byte{}, snapshot.Data...) // Never nil: a record without a value deletes its key.
 	return (log{s}).refused(s.client.ProduceSync(ctx, r).FirstErr())
 }
 
@@ -211,17 +192,5 @@ func (s *store) loadSnapshot(ctx context.Context, stream eventstore.StreamID) (e
 	if err != nil {
 		return eventstore.Snapshot{}, err
 	}
-	return snapshotOf(stream, r)
-}
-
-func snapshotOf(stream eventstore.StreamID, r *kgo.Record) (eventstore.Snapshot, error) {
-	fields := fieldsOf(r)
-	version, err1 := strconv.ParseInt(fields[snapshotVersion], 10, 64)
-	at, err2 := time.Parse(time.RFC3339Nano, fields[snapshotTime])
-	if err := cmp.Or(err1, err2); err != nil {
-		return eventstore.Snapshot{}, fmt.Errorf("its version %.20q or time %.40q is none", fields[snapshotVersion], fields[snapshotTime])
-	}
-	return eventstore.Snapshot{
-		Stream: stream, Version: eventstore.Version(version), Data: bytes.Clone(r.Value), Schema: fields[snapshotSchema], Time: at,
-	}, nil
+	return record.DecodeSnapshot(stream, fieldsOf(r))
 }

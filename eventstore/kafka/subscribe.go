@@ -12,7 +12,6 @@ import (
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/deliver"
-	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/refuse"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
@@ -33,65 +32,37 @@ const (
 // Subscribe implements [eventstore.Subscriber]. Consumers share the partitions as members of a group; whoever gives one up
 // lets handlers finish and commits before the next one begins.
 func (s *store) Subscribe(ctx context.Context, h eventstore.Handler, opts ...eventstore.SubscribeOption) error {
-	if err := refuse.Subscribe(s.Binding); err != nil {
-		return err
-	}
-	d, err := s.Delivery.With(opts...)
-	if err != nil {
-		return err
-	}
-	ctx, done, err := s.open.Begin(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
-	if err := s.subscribe(ctx, d, h); err != nil {
-		return fmt.Errorf("cannot subscribe as %q to store %q: %w", s.Subscription, s.Store, explain(s.Secret, err))
-	}
-	return nil
+	return deliver.Subscribe(ctx, s.Binding, s.open, h, opts, func(base *deliver.Consumer) error {
+		c := &consumer{Consumer: base, store: s, toCommit: make(chan struct{}, 1), held: map[int32]*partition{}}
+		return c.run()
+	})
 }
 
 // consumer is one call of Subscribe.
 type consumer struct {
 	*deliver.Consumer
 	store    *store
-	delivery eventstore.Delivery
 	client   *kgo.Client
-	stop     context.Context // No delivery begins any more.
-	work     context.Context // Handlers must end.
-	toCommit chan struct{}   // Has something when a partition has made progress.
-
-	fail   func(error)
-	once   sync.Once
-	failed error
+	toCommit chan struct{} // Has something when a partition has made progress.
 
 	mu   sync.Mutex
 	held map[int32]*partition
 }
 
-func (s *store) subscribe(ctx context.Context, d eventstore.Delivery, h eventstore.Handler) (err error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	work, release := deliver.Grace(ctx, d.Grace)
-	defer release()
-	c := &consumer{
-		store: s, delivery: d, stop: ctx, work: work, toCommit: make(chan struct{}, 1), held: map[int32]*partition{},
-	}
-	c.fail = func(err error) {
-		c.once.Do(func() { c.failed = err })
-		cancel(err)
-	}
-	c.Consumer = deliver.NewConsumer(d, h, c.fail)
-	if c.client, err = kgo.NewClient(append(s.options, c.options()...)...); err != nil {
+// fail is Fail with what to do about it.
+func (c *consumer) fail(err error) { c.Fail(explain(c.store.Secret, err)) }
+
+func (c *consumer) run() (err error) {
+	if c.client, err = kgo.NewClient(append(c.store.options, c.options()...)...); err != nil {
 		return err
 	}
 	var wg sync.WaitGroup
-	wg.Go(func() { c.commits(ctx) })
-	c.poll(ctx)
+	wg.Go(func() { c.commits(c.Stop) })
+	c.poll(c.Stop)
 	wg.Wait()
-	c.giveUp(c.all(), d.Grace)
+	c.giveUp(c.all(), c.Delivery.Grace)
 	c.client.CloseAllowingRebalance()
-	return c.failed
+	return nil
 }
 
 func (c *consumer) options() []kgo.Opt {
@@ -104,7 +75,7 @@ func (c *consumer) options() []kgo.Opt {
 		kgo.ConsumeTopics(c.store.events.name),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.SessionTimeout(sessionTimeout),
-		kgo.RebalanceTimeout(2*c.delivery.Grace + 30*time.Second), // Whoever gives a partition up waits for handlers.
+		kgo.RebalanceTimeout(2*c.Delivery.Grace + 30*time.Second), // Whoever gives a partition up waits for handlers.
 		kgo.DisableAutoCommit(),
 		kgo.BlockRebalanceOnPoll(), // So that nothing is delivered of a partition that was given up.
 		kgo.KeepControlRecords(),   // Their offsets are committed too.
@@ -112,7 +83,7 @@ func (c *consumer) options() []kgo.Opt {
 		kgo.AdjustFetchOffsetsFn(c.adjust),
 		kgo.OnPartitionsAssigned(c.assigned),
 		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, places map[string][]int32) {
-			c.giveUp(c.take(places), c.delivery.Grace)
+			c.giveUp(c.take(places), c.Delivery.Grace)
 		}),
 		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, places map[string][]int32) {
 			for _, p := range c.take(places) {

@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/pause"
 )
 
 // topic knows who leads the partitions of a topic, and asks them. It says to a leader which epoch it takes it for, so that
@@ -132,7 +133,7 @@ func (t *topic) ask(ctx context.Context, partition int32, f func(l leader) error
 		if !passes(err) {
 			return err
 		}
-		if err := pause(ctx, n); err != nil {
+		if err := pause.Before(ctx, n); err != nil {
 			return err
 		}
 	}
@@ -155,16 +156,6 @@ func passes(err error) bool {
 		return answer.Retriable
 	}
 	return !errors.Is(err, errNoTopic) && !errors.Is(err, eventstore.ErrHistoryLost) && !errors.Is(err, kgo.ErrClientClosed)
-}
-
-// pause waits before the n-th repetition.
-func pause(ctx context.Context, n int) error {
-	select {
-	case <-time.After(min(20*time.Millisecond<<min(n, 10), time.Second)):
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 // Offsets to ask for, beside a time in milliseconds.

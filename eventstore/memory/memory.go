@@ -31,9 +31,7 @@ type Store struct {
 	binding eventstore.Binding
 	full    bool // Made by New: may append and subscribe alike.
 
-	closed context.Context
-	close  context.CancelFunc
-	wg     sync.WaitGroup
+	open *lifetime.Lifetime // Until Close.
 }
 
 var (
@@ -72,8 +70,7 @@ func New(opts ...Option) *Store {
 }
 
 func newStore(db *database, b eventstore.Binding, full bool) *Store {
-	ctx, cancel := context.WithCancel(context.Background())
-	return &Store{db: db, binding: b, full: full, closed: ctx, close: cancel}
+	return &Store{db: db, binding: b, full: full, open: lifetime.New()}
 }
 
 // Subscription returns the same store, opened as a subscription of the given name. It begins with the first event.
@@ -90,8 +87,8 @@ func (s *Store) Subscription(name string, opts ...eventstore.SubscribeOption) (*
 
 // Close ends what runs on s, and waits for its subscriptions.
 func (s *Store) Close() error {
-	s.close()
-	s.wg.Wait()
+	s.open.End()
+	s.open.Wait()
 	return nil
 }
 
@@ -253,8 +250,10 @@ func (s *Store) writable(ctx context.Context) error {
 
 // usable says why nothing can be done: the store is closed, or ctx has ended.
 func (s *Store) usable(ctx context.Context) error {
-	if s.closed.Err() != nil {
-		return lifetime.ErrClosed
+	_, done, err := s.open.Begin(ctx)
+	if err != nil {
+		return err
 	}
+	done()
 	return ctx.Err()
 }

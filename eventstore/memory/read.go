@@ -5,11 +5,10 @@ import (
 	"fmt"
 	"iter"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
-	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/lifetime"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/refuse"
 )
 
@@ -66,16 +65,15 @@ func (s *Store) Replay(ctx context.Context, from eventstore.Start) iter.Seq2[eve
 }
 
 func (s *Store) replay(ctx context.Context, from eventstore.Start, yield func(eventstore.Event, error) bool) error {
-	after := map[int]eventstore.Position{}
-	for _, p := range from.After {
-		if _, _, err := parseOffset(p.Offset); err != nil || p.Partition < 0 || p.Partition >= s.db.partitions {
-			return fmt.Errorf("cannot replay after position %q: it is not of this store", p)
-		}
-		after[p.Partition] = p
+	ctx, done, err := s.open.Begin(ctx)
+	if err != nil {
+		return err
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(s.closed, func() { cancel(lifetime.ErrClosed) })()
+	defer done()
+	after, err := record.After(from, s.db.partitions, parseCursor)
+	if err != nil {
+		return fmt.Errorf("cannot replay: %w", err)
+	}
 	end := -1
 	for i := 0; ; i++ {
 		e, last, err := s.entry(ctx, i, &end, from.Live)
@@ -83,7 +81,7 @@ func (s *Store) replay(ctx context.Context, from eventstore.Start, yield func(ev
 			return err
 		}
 		for _, event := range e.events {
-			if p, ok := after[e.partition]; ok && !later(event.Position, p) || !ok && event.Recorded.Before(from.Time) {
+			if c, ok := after[e.partition]; ok && !c.before(event.Position) || !ok && event.Recorded.Before(from.Time) {
 				continue
 			}
 			if !yield(event, nil) {
@@ -122,25 +120,27 @@ func (s *Store) entry(ctx context.Context, i int, end *int, live bool) (e entry,
 
 // position of the i-th event of an entry: its place in the log, and i unless it is the first.
 func position(partition, entry, i int) eventstore.Position {
-	offset := strconv.Itoa(entry + 1)
-	if i > 0 {
-		offset += "." + strconv.Itoa(i)
-	}
-	return eventstore.Position{Partition: partition, Offset: offset}
+	return eventstore.Position{Partition: partition, Offset: cursor{entry + 1, i}.String()}
 }
 
-func parseOffset(offset string) (entry, i int, err error) {
-	first, second, ok := strings.Cut(offset, ".")
-	if entry, err = strconv.Atoi(first); err == nil && ok {
-		i, err = strconv.Atoi(second)
+// cursor is an event of an entry.
+type cursor struct{ entry, event int }
+
+func parseCursor(offset string) (c cursor, err error) {
+	var place string
+	place, c.event = record.ParseOffset(offset)
+	if c.entry, err = strconv.Atoi(place); err != nil || c.String() != offset {
+		return cursor{}, fmt.Errorf("cannot read offset %.60q: it must look like 12, or 12.1 within a batch", offset)
 	}
-	return entry, i, err
+	return c, nil
 }
 
-func later(a, b eventstore.Position) bool {
-	a1, a2, _ := parseOffset(a.Offset)
-	b1, b2, _ := parseOffset(b.Offset)
-	return a1 > b1 || a1 == b1 && a2 > b2
+func (c cursor) String() string { return record.Offset(strconv.Itoa(c.entry), c.event) }
+
+// before reports whether a position of the same partition is after c.
+func (c cursor) before(p eventstore.Position) bool {
+	at, _ := parseCursor(p.Offset) // It is one of ours.
+	return c.entry < at.entry || c.entry == at.entry && c.event < at.event
 }
 
 // SaveSnapshot implements [eventstore.Snapshots].

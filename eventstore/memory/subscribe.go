@@ -10,7 +10,6 @@ import (
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/deliver"
-	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/lifetime"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/refuse"
 )
 
@@ -31,38 +30,17 @@ type consumer struct {
 
 // Subscribe implements [eventstore.Subscriber].
 func (s *Store) Subscribe(ctx context.Context, h eventstore.Handler, opts ...eventstore.SubscribeOption) error {
-	if err := refuse.Subscribe(s.binding); err != nil {
-		return err
-	}
-	d, err := s.binding.Delivery.With(opts...)
-	if err != nil {
-		return err
-	}
-	if s.closed.Err() != nil {
-		return lifetime.ErrClosed
-	}
-	s.wg.Add(1)
-	defer s.wg.Done()
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(s.closed, func() { cancel(nil) })()
-	work, release := deliver.Grace(ctx, d.Grace)
-	defer release()
-
-	var failed error
-	var once sync.Once
-	c := &consumer{store: s, Consumer: deliver.NewConsumer(d, h, func(err error) {
-		once.Do(func() { failed = err })
-		cancel(err)
-	})}
-	c.join()
-	defer c.leave()
-	var wg sync.WaitGroup
-	for p := range s.db.partitions {
-		wg.Go(func() { c.run(ctx, work, p) })
-	}
-	wg.Wait()
-	return failed
+	return deliver.Subscribe(ctx, s.binding, s.open, h, opts, func(base *deliver.Consumer) error {
+		c := &consumer{store: s, Consumer: base}
+		c.join()
+		defer c.leave()
+		var wg sync.WaitGroup
+		for p := range s.db.partitions {
+			wg.Go(func() { c.run(c.Stop, c.Work, p) })
+		}
+		wg.Wait()
+		return nil
+	})
 }
 
 func (c *consumer) join() {

@@ -2,22 +2,18 @@ package pulsar
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/apache/pulsar-client-go/pulsar"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/arbiter"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
 // checks is how many partitions are looked at by one process at a time.
 const checks = 16
-
-// errAnother says that what is there was not made for this Secret.
-var errAnother = errors.New("the Secret is of another store, or stale")
 
 // check compares the topic of events with the Secret. It does not wait for brokers that are gone: whoever opens a store wants
 // to know.
@@ -30,7 +26,7 @@ func (s *store) check(ctx context.Context) error {
 	case err != nil:
 		return err
 	case len(names) < s.Partitions:
-		return fmt.Errorf("topic %q has %d partitions, the Secret says %d: %w", topic, len(names), s.Partitions, errAnother)
+		return fmt.Errorf("topic %q has %d partitions, the Secret says %d: %w", topic, len(names), s.Partitions, arbiter.ErrAnother)
 	case s.Streaming: // It may have forgotten how it began.
 		return nil
 	}
@@ -67,14 +63,5 @@ func (s *store) checkGenesis(ctx context.Context, partition int) error {
 }
 
 func (s *store) checkFirst(partition int, first pulsar.Message) error {
-	var genesis layout.Genesis
-	if first.Properties()[layout.ContentType] != layout.GenesisType || json.Unmarshal(first.Payload(), &genesis) != nil {
-		return fmt.Errorf("partition %d does not begin with its genesis any more: records were deleted: %w", partition, eventstore.ErrHistoryLost)
-	}
-	want := layout.Genesis{Layout: s.Layout, Partitions: s.Partitions, Hash: layout.Hash}
-	if genesis != want {
-		return fmt.Errorf("partition %d was begun with layout %d, %d partitions and hash %q, the Secret says %d, %d and %q: %w",
-			partition, genesis.Layout, genesis.Partitions, genesis.Hash, want.Layout, want.Partitions, want.Hash, errAnother)
-	}
-	return nil
+	return arbiter.CheckGenesis(s.Binding, partition, first.Properties()[layout.ContentType], first.Payload())
 }

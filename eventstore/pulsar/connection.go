@@ -1,7 +1,6 @@
 package pulsar
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -13,34 +12,26 @@ import (
 	"github.com/apache/pulsar-client-go/pulsar"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/arbiter"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/endpoint"
 	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
 func connection(s eventstore.Secret) connect.Pulsar {
 	c := connect.Pulsar{ServiceURL: s.Get(layout.SecretURI), Token: s.Get(layout.SecretPassword)}
-	if hosts := endpoints(s); c.ServiceURL == "" && hosts != "" {
+	if hosts := endpoint.Addresses(s, "6650", layout.SecretEndpoints); c.ServiceURL == "" && len(hosts) > 0 {
 		scheme := "pulsar://"
-		if s.Get(layout.SecretTLS) == "true" {
+		if endpoint.Encrypted(s) {
 			scheme = "pulsar+ssl://"
 		}
-		c.ServiceURL = scheme + hosts
+		c.ServiceURL = scheme + strings.Join(hosts, ",")
 	}
-	if encrypted(c.ServiceURL) {
-		c.TLS = &connect.TLS{CA: s[layout.SecretCA], Certificate: s[layout.SecretCertificate], PrivateKey: s[layout.SecretPrivateKey]}
+	if strings.HasPrefix(c.ServiceURL, "pulsar+ssl:") {
+		c.TLS = endpoint.TLS(s)
 	}
 	return c
 }
-
-func endpoints(s eventstore.Secret) string {
-	hosts := s.Get(layout.SecretEndpoints)
-	if host := s.Get(layout.SecretHost); hosts == "" && host != "" {
-		hosts = net.JoinHostPort(host, cmp.Or(s.Get(layout.SecretPort), "6650"))
-	}
-	return hosts
-}
-
-func encrypted(serviceURL string) bool { return strings.HasPrefix(serviceURL, "pulsar+ssl:") }
 
 // What a broker answers. The client tells most of it by text alone.
 func answers(err error, result pulsar.Result, text string) bool {
@@ -69,17 +60,7 @@ func busy(err error) bool { return answers(err, pulsar.ConsumerBusy, "ConsumerBu
 // passes reports whether asking again may help: a broker is gone, or a topic moves to another.
 func passes(err error) bool {
 	return !unauthorized(err) && !unauthenticated(err) && !noTopic(err) && !noSubscription(err) && !busy(err) &&
-		!errors.Is(err, eventstore.ErrHistoryLost) && !errors.Is(err, errAnother) && !errors.Is(err, connect.ErrTokenRefused)
-}
-
-// pause waits before the n-th repetition.
-func pause(ctx context.Context, n int) error {
-	select {
-	case <-time.After(min(20*time.Millisecond<<min(n, 10), time.Second)):
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+		!errors.Is(err, eventstore.ErrHistoryLost) && !errors.Is(err, arbiter.ErrAnother) && !errors.Is(err, connect.ErrTokenRefused)
 }
 
 // explain says what to do about an error of rights. Other errors stay as they are.

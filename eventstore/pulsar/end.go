@@ -1,6 +1,10 @@
 package pulsar
 
-import "context"
+import (
+	"context"
+
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/pause"
+)
 
 // end is where a topic ends. It keeps a reader that is asked for it, and reads nothing.
 type end struct {
@@ -29,7 +33,7 @@ func (s *store) ask(ctx context.Context, e *end) (place, error) {
 		case !passes(err):
 			return nowhere, err
 		}
-		if err := pause(ctx, n); err != nil {
+		if err := pause.Before(ctx, n); err != nil {
 			return nowhere, err
 		}
 	}

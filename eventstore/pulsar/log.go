@@ -9,6 +9,7 @@ import (
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/arbiter"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/pause"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
 )
 
@@ -76,7 +77,7 @@ func (l log) Tail(ctx context.Context, partition int, from arbiter.Position, fol
 		if at != t.next {
 			n = 0
 		}
-		if err := pause(ctx, n); err != nil {
+		if err := pause.Before(ctx, n); err != nil {
 			return err
 		}
 	}

@@ -17,6 +17,7 @@ const window = 4096
 // partition is one partition that a consumer reads, for as long as it is its own. It implements [deliver.Log].
 type partition struct {
 	*consumer
+	deliver.Failures
 	number int
 	client pulsar.Consumer
 	queue  *deliver.Queue
@@ -28,11 +29,10 @@ type partition struct {
 	room  chan struct{} // Has something when records were acknowledged.
 	toAck chan struct{} // Has something when there is something to acknowledge.
 
-	mu       sync.Mutex
-	active   bool               // Failover: we were told that it is ours.
-	held     map[string]*held   // by place
-	done     []pulsar.MessageID // to be acknowledged
-	attempts map[string]int     // Failed deliveries by event; -1: it is a dead letter.
+	mu     sync.Mutex
+	active bool               // Failover: we were told that it is ours.
+	held   map[string]*held   // by place
+	done   []pulsar.MessageID // to be acknowledged
 }
 
 // held is a record that was received.
@@ -46,10 +46,10 @@ func newName() string { return "eventstore-" + rand.Text() }
 
 func newPartition(c *consumer, number int) *partition {
 	p := &partition{
-		consumer: c, number: number, room: make(chan struct{}, 1), toAck: make(chan struct{}, 1), held: map[string]*held{}, attempts: map[string]int{},
+		consumer: c, number: number, room: make(chan struct{}, 1), toAck: make(chan struct{}, 1), held: map[string]*held{},
 	}
-	p.stop, p.finish = context.WithCancel(c.stop)
-	p.work, p.cancel = context.WithCancelCause(c.work)
+	p.stop, p.finish = context.WithCancel(c.Stop)
+	p.work, p.cancel = context.WithCancelCause(c.Work)
 	p.queue = c.Queue(p.stop, p.work, p)
 	return p
 }
@@ -128,29 +128,20 @@ func (p *partition) take(at string, id pulsar.MessageID) bool {
 	}
 	if h.id = id; h.done { // Its acknowledgement was lost.
 		p.done = append(p.done, id)
-		signal(p.toAck)
+		deliver.Signal(p.toAck)
 	}
 	return false
 }
 
 // Done implements [deliver.Log].
 func (p *partition) Done(r deliver.Record) {
+	p.Forget(r)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	h := p.held[r.ID]
 	h.done = true
 	p.done = append(p.done, h.id)
-	for _, e := range r.Events {
-		delete(p.attempts, e.Position.Offset)
-	}
-	signal(p.toAck)
-}
-
-func signal(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
+	deliver.Signal(p.toAck)
 }
 
 // ackPause is how long to wait after acknowledgements that failed.
@@ -195,9 +186,9 @@ func (p *partition) ackAll() bool {
 		}
 		delete(p.held, cursor{place: placeOf(id)}.String())
 	}
-	signal(p.room)
+	deliver.Signal(p.room)
 	if len(p.done) > 0 {
-		signal(p.toAck)
+		deliver.Signal(p.toAck)
 	}
 	return err == nil
 }

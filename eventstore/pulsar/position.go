@@ -9,6 +9,7 @@ import (
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/arbiter"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
 )
 
 // place is where a record is: its ledger, and its entry in it.
@@ -31,29 +32,21 @@ type cursor struct {
 	event int
 }
 
-func parseCursor(s string) (cursor, error) {
-	at, event, batch := strings.Cut(s, ".")
+func parseCursor(s string) (c cursor, err error) {
+	var at string
+	at, c.event = record.ParseOffset(s)
 	ledger, entry, _ := strings.Cut(at, ":")
-	var c cursor
-	var err error
 	if c.Segment, err = strconv.ParseInt(ledger, 10, 64); err == nil {
 		c.Offset, err = strconv.ParseInt(entry, 10, 64)
 	}
-	if err == nil && batch {
-		c.event, err = strconv.Atoi(event)
-	}
-	if err != nil || c.String() != s || c.Segment < 0 || c.Offset < 0 || c.event < 0 {
+	if err != nil || c.String() != s || c.Segment < 0 || c.Offset < 0 {
 		return cursor{}, fmt.Errorf("cannot read offset %.60q: it must look like 12:345, or 12:345.1 within a batch", s)
 	}
 	return c, nil
 }
 
 func (c cursor) String() string {
-	s := strconv.FormatInt(c.Segment, 10) + ":" + strconv.FormatInt(c.Offset, 10)
-	if c.event == 0 {
-		return s
-	}
-	return s + "." + strconv.Itoa(c.event)
+	return record.Offset(strconv.FormatInt(c.Segment, 10)+":"+strconv.FormatInt(c.Offset, 10), c.event)
 }
 
 func (c cursor) position(partition int) eventstore.Position {

@@ -10,6 +10,7 @@ import (
 	"github.com/apache/pulsar-client-go/pulsar"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
 )
 
 // Replay implements [eventstore.Reader]. Partitions are merged by the time that who appended put into the records.
@@ -60,16 +61,9 @@ type reel struct {
 
 // reels finds for each partition where to begin, and where it ends now. The caller closes them, also after an error.
 func (s *store) reels(ctx context.Context, from eventstore.Start) (reels []*reel, err error) {
-	seen := map[int]cursor{}
-	for _, at := range from.After {
-		c, err := parseCursor(at.Offset)
-		if err != nil {
-			return nil, err
-		}
-		if at.Partition < 0 || at.Partition >= s.Partitions {
-			return nil, fmt.Errorf("position %q is not of this store: it has %d partitions", at, s.Partitions)
-		}
-		seen[at.Partition] = c
+	seen, err := record.After(from, s.Partitions, parseCursor)
+	if err != nil {
+		return nil, err
 	}
 	for p := range s.Partitions {
 		r := &reel{partition: p, skip: cursor{place: nowhere}, from: from.Time}

@@ -9,6 +9,7 @@ import (
 	"github.com/apache/pulsar-client-go/pulsar"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/pause"
 )
 
 // waiting is how long a scan waits for a record until it asks whether it is still there.
@@ -61,7 +62,7 @@ func (s *scan) open(ctx context.Context) (*reader, place, error) {
 		if !passes(err) {
 			return nil, nowhere, err
 		}
-		if err := pause(ctx, n); err != nil {
+		if err := pause.Before(ctx, n); err != nil {
 			return nil, nowhere, err
 		}
 	}

@@ -1,12 +1,9 @@
 package pulsar
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"fmt"
 	"strconv"
-	"time"
 
 	"github.com/apache/pulsar-client-go/pulsar"
 
@@ -16,13 +13,8 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
-// Properties of a snapshot, whose key is the stream and whose payload is the state.
-const (
-	snapshotVersion = "version"
-	snapshotSchema  = "schema"
-	snapshotTime    = "time"  // RFC 3339
-	snapshotEmpty   = "empty" // "true": the state is empty. The payload is not, as that would delete the key.
-)
+// snapshotEmpty is a property of a snapshot: "true" if the state is empty. The payload is not, as that would delete the key.
+const snapshotEmpty = "empty"
 
 // shelf finds the snapshot of a stream in one partition of the compacted topic. It is read once, when it is first needed, and
 // then what is new each time; only where the snapshots are is kept, in some 100 bytes for each.
@@ -132,7 +124,7 @@ func (s *shelf) put(m pulsar.Message) {
 		delete(s.at, m.Key())
 		return
 	}
-	version, err := strconv.ParseInt(m.Properties()[snapshotVersion], 10, 64)
+	version, err := strconv.ParseInt(m.Properties()[record.SnapshotVersion], 10, 64)
 	if err == nil && version >= s.at[m.Key()].version {
 		s.at[m.Key()] = kept{placeOf(m.ID()), version}
 	}
@@ -171,16 +163,8 @@ func (s *store) saveSnapshot(ctx context.Context, snapshot eventstore.Snapshot) 
 			return nil
 		}
 	}
-	at := snapshot.Time
-	if at.IsZero() {
-		at = time.Now()
-	}
-	m := message(snapshot.Stream.String(), []record.Field{
-		{Name: snapshotVersion, Value: strconv.FormatInt(int64(snapshot.Version), 10)},
-		{Name: snapshotSchema, Value: snapshot.Schema},
-		{Name: snapshotTime, Value: at.UTC().Format(time.RFC3339Nano)},
-	})
-	if m.Payload = bytes.Clone(snapshot.Data); len(m.Payload) == 0 {
+	m := message(snapshot.Stream.String(), record.EncodeSnapshot(snapshot))
+	if len(m.Payload) == 0 {
 		m.Properties[snapshotEmpty], m.Payload = "true", []byte{0}
 	}
 	_, err = s.producers.sendSync(ctx, s.snapshots(partition), m)
@@ -219,15 +203,9 @@ func (s *store) loadSnapshot(ctx context.Context, stream eventstore.StreamID) (e
 }
 
 func snapshotOf(stream eventstore.StreamID, m pulsar.Message) (eventstore.Snapshot, error) {
-	properties := m.Properties()
-	version, err1 := strconv.ParseInt(properties[snapshotVersion], 10, 64)
-	at, err2 := time.Parse(time.RFC3339Nano, properties[snapshotTime])
-	if err := cmp.Or(err1, err2); err != nil {
-		return eventstore.Snapshot{}, fmt.Errorf("its version %.20q or time %.40q is none", properties[snapshotVersion], properties[snapshotTime])
+	fields := fieldsOf(m)
+	if fields[snapshotEmpty] == "true" {
+		fields[record.Data] = ""
 	}
-	s := eventstore.Snapshot{Stream: stream, Version: eventstore.Version(version), Schema: properties[snapshotSchema], Time: at}
-	if properties[snapshotEmpty] != "true" {
-		s.Data = bytes.Clone(m.Payload())
-	}
-	return s, nil
+	return record.DecodeSnapshot(stream, fields)
 }

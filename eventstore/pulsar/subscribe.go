@@ -10,43 +10,33 @@ import (
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/deliver"
-	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/refuse"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/pause"
 )
 
 // Subscribe implements [eventstore.Subscriber]. Consumers share the events as the type of the subscription says. Nothing is
 // ever handed back to the broker, which would send it again after what follows: failures are repeated here.
 func (s *store) Subscribe(ctx context.Context, h eventstore.Handler, opts ...eventstore.SubscribeOption) error {
-	if err := refuse.Subscribe(s.Binding); err != nil {
-		return err
-	}
-	d, err := s.Delivery.With(opts...)
-	if err != nil {
-		return err
-	}
-	ctx, done, err := s.open.Begin(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
-	if err := s.subscribe(ctx, d, h); err != nil {
-		return fmt.Errorf("cannot subscribe as %q to store %q: %w", s.Subscription, s.Store, explain(s.Secret, err))
-	}
-	return nil
+	return deliver.Subscribe(ctx, s.Binding, s.open, h, opts, func(base *deliver.Consumer) error {
+		typ, ok := types[s.SubscriptionType]
+		if !ok {
+			return fmt.Errorf("its type is %q, which this version of the SDK does not know: %w", s.SubscriptionType, eventstore.ErrUnsupported)
+		}
+		c := &consumer{Consumer: base, store: s, typ: typ, name: newName()}
+		var wg sync.WaitGroup
+		for p := range s.Partitions {
+			wg.Go(func() { c.partition(p) })
+		}
+		wg.Wait()
+		return nil
+	})
 }
 
 // consumer is one call of Subscribe.
 type consumer struct {
 	*deliver.Consumer
-	store    *store
-	delivery eventstore.Delivery
-	typ      pulsar.SubscriptionType
-	name     string          // The same in all partitions: brokers choose between stand-ins by it.
-	stop     context.Context // No delivery begins any more.
-	work     context.Context // Handlers must end.
-
-	fail   func(error)
-	once   sync.Once
-	failed error
+	store *store
+	typ   pulsar.SubscriptionType
+	name  string // The same in all partitions: brokers choose between stand-ins by it.
 }
 
 // types are the types of a subscription by what the Secret calls them.
@@ -54,42 +44,22 @@ var types = map[string]pulsar.SubscriptionType{
 	"": pulsar.KeyShared, "KeyShared": pulsar.KeyShared, "Shared": pulsar.Shared, "Failover": pulsar.Failover, "Exclusive": pulsar.Exclusive,
 }
 
-func (s *store) subscribe(ctx context.Context, d eventstore.Delivery, h eventstore.Handler) error {
-	typ, ok := types[s.SubscriptionType]
-	if !ok {
-		return fmt.Errorf("its type is %q, which this version of the SDK does not know: %w", s.SubscriptionType, eventstore.ErrUnsupported)
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	work, release := deliver.Grace(ctx, d.Grace)
-	defer release()
-	c := &consumer{store: s, delivery: d, typ: typ, name: newName(), stop: ctx, work: work}
-	c.fail = func(err error) {
-		c.once.Do(func() { c.failed = err })
-		cancel(err)
-	}
-	c.Consumer = deliver.NewConsumer(d, h, c.fail)
-	var wg sync.WaitGroup
-	for p := range s.Partitions {
-		wg.Go(func() { c.partition(p) })
-	}
-	wg.Wait()
-	return c.failed
-}
+// fail is Fail with what to do about it.
+func (c *consumer) fail(err error) { c.Fail(explain(c.store.Secret, err)) }
 
 // partition consumes one partition until stop ends.
 func (c *consumer) partition(number int) {
-	for n := 0; c.stop.Err() == nil; n++ {
+	for n := 0; c.Stop.Err() == nil; n++ {
 		p := newPartition(c, number)
 		err := p.open()
 		if err == nil {
 			p.run()
 			n = 0
-			_ = pause(c.stop, n)
+			_ = pause.Before(c.Stop, n)
 			continue
 		}
 		switch {
-		case c.stop.Err() != nil:
+		case c.Stop.Err() != nil:
 		case busy(err):
 			c.fail(fmt.Errorf("another consumer has it, and its type allows one at a time: end that, or choose Failover: %w", err))
 		case noSubscription(err), noTopic(err):
@@ -97,7 +67,7 @@ func (c *consumer) partition(number int) {
 		case !passes(err):
 			c.fail(err)
 		default:
-			_ = pause(c.stop, n)
+			_ = pause.Before(c.Stop, n)
 		}
 	}
 }

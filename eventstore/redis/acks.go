@@ -3,7 +3,6 @@ package redis
 import (
 	"context"
 	"iter"
-	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -15,26 +14,12 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
-// Fields of a dead letter, beside those of the event's own record.
-const (
-	deadReason   = "dl_reason"
-	deadAttempts = "dl_attempts"
-	deadPosition = "dl_position"
-)
-
 // Done implements [deliver.Log].
 func (p *partition) Done(r deliver.Record) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.done = append(p.done, r.ID)
-	signal(p.toAck)
-}
-
-func signal(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
+	deliver.Signal(p.toAck)
 }
 
 // acknowledge tells the server what is done, many entries at a time, until ctx ends; then once more.
@@ -95,9 +80,9 @@ func (p *partition) ack(ctx context.Context) bool {
 		delete(p.attempts, event)
 	}
 	if len(p.done) > 0 {
-		signal(p.toAck)
+		deliver.Signal(p.toAck)
 	}
-	signal(p.acked)
+	deliver.Signal(p.acked)
 	return true
 }
 
@@ -128,13 +113,12 @@ func (p *partition) Failed(ctx context.Context, r deliver.Record, i, attempts in
 // Dead implements [deliver.Log].
 func (p *partition) Dead(ctx context.Context, r deliver.Record, i, attempts int, cause error) error {
 	e := r.Events[i]
-	fields, err := record.Single(record.SourceOf(p.store.Store), e)
+	fields, err := record.DeadLetter(p.store.Store, e, attempts, cause)
 	if err != nil {
 		return err
 	}
 	event := e.Position.Offset
 	args := append([]any{p.token, p.group, r.ID, event}, flat(fields)...)
-	args = append(args, deadReason, cause.Error(), deadAttempts, attempts, deadPosition, e.Position.String())
 	ctx, cancel := p.store.answer(ctx)
 	defer cancel()
 	written, err := deadScript.Run(ctx, p.store.client, []string{p.dead, p.leased, p.retries, p.events}, args...).Int()
@@ -163,7 +147,7 @@ func (s *store) DeadLetters(ctx context.Context) iter.Seq2[eventstore.DeadLetter
 				}
 				from = ""
 				for _, m := range letters {
-					d, err := deadLetter(p, m)
+					d, err := deadLetter(m)
 					if !yield(d, err) || err != nil {
 						return
 					}
@@ -176,19 +160,13 @@ func (s *store) DeadLetters(ctx context.Context) iter.Seq2[eventstore.DeadLetter
 	}
 }
 
-func deadLetter(p int, m redis.XMessage) (eventstore.DeadLetter, error) {
-	text := func(name string) string {
-		s, _ := m.Values[name].(string)
-		return s
-	}
-	d := eventstore.DeadLetter{Reason: text(deadReason)}
-	d.Attempts, _ = strconv.Atoi(text(deadAttempts))
-	events, err := decode(p, m)
+func deadLetter(m redis.XMessage) (eventstore.DeadLetter, error) {
+	written, err := parseEntryID(m.ID)
 	if err != nil {
-		return d, err
+		return eventstore.DeadLetter{}, err
 	}
-	d.Event, d.Time = events[0], events[0].Recorded
-	if d.Event.Position, err = eventstore.ParsePosition(text(deadPosition)); err != nil {
+	d, err := record.DecodeDeadLetter(fieldsOf(m), written.time())
+	if err != nil {
 		return d, err
 	}
 	at, err := parseCursor(d.Event.Position.Offset)

@@ -61,7 +61,7 @@ func (p *partition) run() {
 	var wg sync.WaitGroup
 	wg.Go(func() { p.acknowledge(acks) })
 	if err := p.deliver(); err != nil && p.stopped.Err() == nil {
-		p.fail(err)
+		p.Fail(err)
 	}
 	p.queue.Wait()
 	noMore()
@@ -213,7 +213,7 @@ func (p *partition) add(m redis.XMessage) {
 		var err error
 		if r.Events, err = decode(p.lease.partition, m); err != nil {
 			// Nobody but a client that breaks the layout writes such an entry. It must not vanish, nor be passed over.
-			p.fail(err)
+			p.Fail(err)
 			return
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
 )
 
 // entryID is the id of a stream entry: the server's time in milliseconds, and a number among those of that millisecond.
@@ -40,25 +41,16 @@ type cursor struct {
 	event int
 }
 
-func parseCursor(offset string) (cursor, error) {
-	id, event, batch := strings.Cut(offset, ".")
-	at, err := parseEntryID(id)
-	c := cursor{entryID: at}
-	if err == nil && batch {
-		c.event, err = strconv.Atoi(event)
-	}
-	if err != nil || c.String() != offset || c.event < 0 {
+func parseCursor(offset string) (c cursor, err error) {
+	var id string
+	id, c.event = record.ParseOffset(offset)
+	if c.entryID, err = parseEntryID(id); err != nil || c.String() != offset {
 		return cursor{}, fmt.Errorf("cannot read offset %.60q: it must look like 1700000000000-0, or 1700000000000-0.1 within a batch", offset)
 	}
 	return c, nil
 }
 
-func (c cursor) String() string {
-	if c.event == 0 {
-		return c.entryID.String()
-	}
-	return c.entryID.String() + "." + strconv.Itoa(c.event)
-}
+func (c cursor) String() string { return record.Offset(c.entryID.String(), c.event) }
 
 func (c cursor) position(p int) eventstore.Position {
 	return eventstore.Position{Partition: p, Offset: c.String()}

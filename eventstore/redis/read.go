@@ -94,15 +94,11 @@ func (s *store) fetch(ctx context.Context, p int, entries []string) ([]eventstor
 
 // decode returns the events of an entry, with their positions.
 func decode(p int, m redis.XMessage) ([]eventstore.Event, error) {
-	fields := make(map[string]string, len(m.Values))
-	for name, value := range m.Values {
-		fields[name], _ = value.(string)
-	}
 	at, err := parseEntryID(m.ID)
 	if err != nil {
 		return nil, err
 	}
-	events, err := record.Decode(fields)
+	events, err := record.Decode(fieldsOf(m))
 	if err != nil {
 		return nil, fmt.Errorf("entry %s of partition %d: %w", m.ID, p, err)
 	}
@@ -111,4 +107,12 @@ func decode(p int, m redis.XMessage) ([]eventstore.Event, error) {
 		events[i].Position = cursor{entryID: at, event: i}.position(p)
 	}
 	return events, nil
+}
+
+func fieldsOf(m redis.XMessage) map[string]string {
+	fields := make(map[string]string, len(m.Values))
+	for name, value := range m.Values {
+		fields[name], _ = value.(string)
+	}
+	return fields
 }

@@ -7,17 +7,15 @@
 package redis
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strconv"
-	"strings"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/endpoint"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/lifetime"
 	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
@@ -65,25 +63,15 @@ func open(ctx context.Context, b eventstore.Binding) (*store, error) {
 
 func connection(s eventstore.Secret) connect.Redis {
 	c := connect.Redis{
-		Mode: connect.RedisMode(s.Get(layout.SecretRedisMode)), Addresses: []string{},
+		Mode: connect.RedisMode(s.Get(layout.SecretRedisMode)), Addresses: endpoint.Addresses(s, "6379", layout.SecretEndpoints),
 		Username: s.Get(layout.SecretUsername), Password: s.Get(layout.SecretPassword),
 		Sentinel: connect.Sentinel{Master: s.Get(layout.SecretSentinelMaster)},
-	}
-	for a := range strings.SplitSeq(s.Get(layout.SecretEndpoints), ",") {
-		if a = strings.TrimSpace(a); a != "" {
-			c.Addresses = append(c.Addresses, a)
-		}
-	}
-	if host, port := s.Get(layout.SecretHost), s.Get(layout.SecretPort); len(c.Addresses) == 0 && host != "" {
-		c.Addresses = []string{net.JoinHostPort(host, cmp.Or(port, "6379"))}
 	}
 	if s.Get(layout.SecretSentinelAuth) == "true" { // The Sentinels know the same user.
 		c.Sentinel.Username, c.Sentinel.Password = c.Username, c.Password
 	}
-	if s.Get(layout.SecretTLS) == "true" {
-		c.TLS = &connect.TLS{
-			CA: s[layout.SecretCA], Certificate: s[layout.SecretCertificate], PrivateKey: s[layout.SecretPrivateKey],
-		}
+	if endpoint.Encrypted(s) {
+		c.TLS = endpoint.TLS(s)
 	}
 	return c
 }

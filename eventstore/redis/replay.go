@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
@@ -57,23 +58,19 @@ type tail struct {
 }
 
 func (s *store) tails(from eventstore.Start) ([]*tail, error) {
+	after, err := record.After(from, s.Partitions, parseCursor)
+	if err != nil {
+		return nil, err
+	}
 	tails := make([]*tail, s.Partitions)
 	for p := range tails {
-		tails[p] = &tail{partition: p, passed: -1}
-		if from.Time.After(time.UnixMilli(0)) {
-			tails[p].next.ms = uint64(from.Time.Add(time.Millisecond - 1).UnixMilli()) // Entries have whole milliseconds.
+		t := &tail{partition: p, passed: -1}
+		if c, ok := after[p]; ok {
+			t.next, t.skip, t.seen = c.entryID, c, c.entryID != entryID{}
+		} else if from.Time.After(time.UnixMilli(0)) {
+			t.next.ms = uint64(from.Time.Add(time.Millisecond - 1).UnixMilli()) // Entries have whole milliseconds.
 		}
-	}
-	for _, at := range from.After {
-		c, err := parseCursor(at.Offset)
-		if err != nil {
-			return nil, err
-		}
-		if at.Partition < 0 || at.Partition >= s.Partitions {
-			return nil, fmt.Errorf("position %q is not of this store: it has %d partitions", at, s.Partitions)
-		}
-		t := tails[at.Partition]
-		t.next, t.skip, t.seen = c.entryID, c, c.entryID != entryID{}
+		tails[p] = t
 	}
 	return tails, nil
 }

@@ -67,7 +67,7 @@ func (c *consumer) ask(ctx context.Context) ([]reply, error) {
 	}
 	_, err := pipe.Exec(ctx)
 	if err != nil && c.refused(err) {
-		c.fail(err)
+		c.Fail(err)
 		return nil, err
 	}
 	if err == nil {

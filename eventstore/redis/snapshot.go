@@ -3,20 +3,11 @@ package redis
 import (
 	"context"
 	"fmt"
-	"strconv"
-	"time"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/refuse"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
-)
-
-// Fields of a snapshot's hash.
-const (
-	snapshotVersion = "version"
-	snapshotData    = "data"
-	snapshotSchema  = "schema"
-	snapshotTime    = "time" // RFC 3339
 )
 
 // SaveSnapshot implements [eventstore.Snapshots].
@@ -27,13 +18,8 @@ func (s *store) SaveSnapshot(ctx context.Context, snapshot eventstore.Snapshot) 
 	if err := refuse.Writes(s.Binding); err != nil {
 		return err
 	}
-	if snapshot.Time.IsZero() {
-		snapshot.Time = time.Now()
-	}
-	args := []any{
-		int64(snapshot.Version), snapshotData, snapshot.Data, snapshotSchema, snapshot.Schema,
-		snapshotTime, snapshot.Time.UTC().Format(time.RFC3339Nano),
-	}
+	fields := record.EncodeSnapshot(snapshot)
+	args := append([]any{int64(snapshot.Version)}, flat(fields[1:])...)
 	if err := saveScript.Run(ctx, s.client, []string{s.snapshotKey(snapshot.Stream)}, args...).Err(); err != nil {
 		return fmt.Errorf("cannot save snapshot of %s: %w", snapshot.Stream, err)
 	}
@@ -52,16 +38,11 @@ func (s *store) LoadSnapshot(ctx context.Context, stream eventstore.StreamID) (e
 	if err != nil {
 		return eventstore.Snapshot{}, fmt.Errorf("cannot load snapshot of %s: %w", stream, err)
 	}
-	version, err1 := strconv.ParseInt(fields[snapshotVersion], 10, 64)
-	at, err2 := time.Parse(time.RFC3339Nano, fields[snapshotTime])
-	if err1 != nil || err2 != nil {
-		return eventstore.Snapshot{}, fmt.Errorf("cannot load snapshot of %s: its version %.20q or time %.40q is none",
-			stream, fields[snapshotVersion], fields[snapshotTime])
+	snapshot, err := record.DecodeSnapshot(stream, fields)
+	if err != nil {
+		return snapshot, fmt.Errorf("cannot load snapshot of %s: %w", stream, err)
 	}
-	return eventstore.Snapshot{
-		Stream: stream, Version: eventstore.Version(version), Data: []byte(fields[snapshotData]),
-		Schema: fields[snapshotSchema], Time: at,
-	}, nil
+	return snapshot, nil
 }
 
 func (s *store) snapshotKey(stream eventstore.StreamID) string {

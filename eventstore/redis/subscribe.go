@@ -4,14 +4,12 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/deliver"
-	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/refuse"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
@@ -30,46 +28,19 @@ var defaultTiming = timing{lease: 10 * time.Second, tick: time.Second, block: ti
 // Subscribe implements [eventstore.Subscriber]. Consumers share the partitions by leases, each of which has a token that
 // grows: a consumer that lost its lease, and does not know it yet, can neither read nor acknowledge any more.
 func (s *store) Subscribe(ctx context.Context, h eventstore.Handler, opts ...eventstore.SubscribeOption) error {
-	if err := refuse.Subscribe(s.Binding); err != nil {
-		return err
-	}
-	d, err := s.Delivery.With(opts...)
-	if err != nil {
-		return err
-	}
-	ctx, done, err := s.open.Begin(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
-	if err := s.subscribe(ctx, d, h); err != nil {
-		return fmt.Errorf("cannot subscribe as %q to store %q: %w", s.Subscription, s.Store, err)
-	}
-	return nil
-}
-
-func (s *store) subscribe(ctx context.Context, d eventstore.Delivery, h eventstore.Handler) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	work, release := deliver.Grace(ctx, d.Grace)
-	defer release()
-	wait, err := s.blocking(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = wait.Close() }()
-
-	c := &consumer{
-		store: s, id: rand.Text(), wait: wait, delivery: d, held: map[int]*lease{}, tokens: make([]int64, s.Partitions),
-		finished: make(chan *lease, s.Partitions),
-	}
-	c.fail = func(err error) {
-		c.once.Do(func() { c.failed = err })
-		cancel(err)
-	}
-	c.Consumer = deliver.NewConsumer(d, h, c.fail)
-	c.run(ctx, work)
-	return c.failed
+	return deliver.Subscribe(ctx, s.Binding, s.open, h, opts, func(base *deliver.Consumer) error {
+		wait, err := s.blocking(base.Stop)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = wait.Close() }()
+		c := &consumer{
+			Consumer: base, store: s, id: rand.Text(), wait: wait, held: map[int]*lease{}, tokens: make([]int64, s.Partitions),
+			finished: make(chan *lease, s.Partitions),
+		}
+		c.run(c.Stop, c.Work)
+		return nil
+	})
 }
 
 // consumer is one call of Subscribe. Its loop, run, alone touches held, tokens and denied.
@@ -78,15 +49,10 @@ type consumer struct {
 	store    *store
 	id       string
 	wait     redis.UniversalClient // For reads that block.
-	delivery eventstore.Delivery
 	held     map[int]*lease
 	tokens   []int64   // The last one that we got, by partition: a greater one is ours by a reply that was lost.
 	denied   time.Time // Since when the server does not know our user.
 	finished chan *lease
-
-	fail   func(error)
-	once   sync.Once
-	failed error
 }
 
 // lease is the right to read a partition.

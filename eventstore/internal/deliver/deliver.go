@@ -52,28 +52,6 @@ type Queue struct {
 	waiting map[eventstore.StreamID][]Record // A stream is in it while one goroutine works on it.
 }
 
-// Consumer is what the queues of one call of Subscribe share.
-type Consumer struct {
-	delivery eventstore.Delivery
-	handler  eventstore.Handler
-	slots    chan struct{}
-	fail     func(error)
-}
-
-// NewConsumer returns a consumer. fail is called with what ends Subscribe: a permanent failure without dead letters.
-func NewConsumer(d eventstore.Delivery, h eventstore.Handler, fail func(error)) *Consumer {
-	return &Consumer{delivery: d, handler: h, slots: make(chan struct{}, d.Concurrency), fail: fail}
-}
-
-// Queue returns a queue that begins no delivery once stop has ended. Handlers get work as their context, which should
-// outlive it for as long as they are given to finish.
-func (c *Consumer) Queue(stop, work context.Context, log Log) *Queue {
-	return &Queue{
-		delivery: c.delivery, handler: c.handler, log: log, slots: c.slots, fail: c.fail,
-		stop: stop, work: work, waiting: map[eventstore.StreamID][]Record{},
-	}
-}
-
 // Add begins the delivery of a record, after those of the same stream that were added before. It does not block.
 func (q *Queue) Add(r Record) {
 	if q.delivery.Unordered || len(r.Events) == 0 {

@@ -186,7 +186,7 @@ func TestQueue(t *testing.T) {
 				}
 				stop, cancel := context.WithCancel(t.Context())
 				defer cancel()
-				c := NewConsumer(d, func(_ context.Context, e eventstore.Event) error {
+				c := newConsumer(d, func(_ context.Context, e eventstore.Event) error {
 					mu.Lock()
 					attempts[e.ID]++
 					n := attempts[e.ID]
@@ -223,7 +223,7 @@ func TestQueueStop(t *testing.T) {
 		work, release := Grace(stop, 10*time.Second)
 		defer release()
 		log, start := &fakeLog{noted: map[string]int{}}, time.Now()
-		c := NewConsumer(delivery(), func(_ context.Context, e eventstore.Event) error {
+		c := newConsumer(delivery(), func(_ context.Context, e eventstore.Event) error {
 			if e.Type == "b" {
 				return errors.New("pause for a second")
 			}
@@ -256,7 +256,7 @@ func TestQueueGrace(t *testing.T) {
 		work, release := Grace(stop, 10*time.Second)
 		defer release()
 		log, start := &fakeLog{noted: map[string]int{}}, time.Now()
-		c := NewConsumer(delivery(), func(ctx context.Context, _ eventstore.Event) error {
+		c := newConsumer(delivery(), func(ctx context.Context, _ eventstore.Event) error {
 			<-ctx.Done()
 			return context.Cause(ctx)
 		}, func(error) {})

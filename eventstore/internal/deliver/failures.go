@@ -1,0 +1,48 @@
+package deliver
+
+import (
+	"context"
+	"sync"
+)
+
+// Failures counts failed deliveries in this process, as [Log] asks for it. After a crash, or where another consumer goes on,
+// the count begins anew. Its zero value is ready.
+type Failures struct {
+	mu      sync.Mutex
+	byEvent map[string]int // -1: it is a dead letter.
+}
+
+// Attempts implements [Log].
+func (f *Failures) Attempts(r Record, i int) (n int, dead bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n = f.byEvent[r.Events[i].Position.Offset]
+	return n, n < 0
+}
+
+// Failed implements [Log].
+func (f *Failures) Failed(_ context.Context, r Record, i, attempts int) error {
+	f.note(r, i, attempts)
+	return nil
+}
+
+// Buried notes that an event is a dead letter.
+func (f *Failures) Buried(r Record, i int) { f.note(r, i, -1) }
+
+func (f *Failures) note(r Record, i, n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.byEvent == nil {
+		f.byEvent = map[string]int{}
+	}
+	f.byEvent[r.Events[i].Position.Offset] = n
+}
+
+// Forget forgets a record that is done.
+func (f *Failures) Forget(r Record) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, e := range r.Events {
+		delete(f.byEvent, e.Position.Offset)
+	}
+}

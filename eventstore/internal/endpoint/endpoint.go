@@ -1,0 +1,40 @@
+// Package endpoint reads from a connection Secret where the brokers are, and how to trust them.
+package endpoint
+
+import (
+	"cmp"
+	"net"
+	"strings"
+
+	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
+)
+
+// Addresses returns those that the first of the keys lists that has any, else the host of the Secret, with the port if it
+// has none.
+func Addresses(s eventstore.Secret, port string, keys ...string) []string {
+	for _, key := range keys {
+		var all []string
+		for a := range strings.SplitSeq(s.Get(key), ",") {
+			if a = strings.TrimSpace(a); a != "" {
+				all = append(all, a)
+			}
+		}
+		if len(all) > 0 {
+			return all
+		}
+	}
+	if host := s.Get(layout.SecretHost); host != "" {
+		return []string{net.JoinHostPort(host, cmp.Or(s.Get(layout.SecretPort), port))}
+	}
+	return nil
+}
+
+// Encrypted reports whether the Secret asks for TLS.
+func Encrypted(s eventstore.Secret) bool { return s.Get(layout.SecretTLS) == "true" }
+
+// TLS returns whom to trust and who we are, where connections are encrypted.
+func TLS(s eventstore.Secret) *connect.TLS {
+	return &connect.TLS{CA: s[layout.SecretCA], Certificate: s[layout.SecretCertificate], PrivateKey: s[layout.SecretPrivateKey]}
+}

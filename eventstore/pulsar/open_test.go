@@ -144,6 +144,29 @@ func TestHistoryLost(t *testing.T) {
 	}
 }
 
+// A store that is deleted says so to whoever has it open.
+func TestDeleted(t *testing.T) {
+	server := pulsartest.Start(t, broker.PulsarOptions{})
+	secret := server.Store(t, layout.Sourcing, nil)
+	s := openSecret(t, secret)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	_, err := s.Append(ctx, order42, 0, placed("a"))
+	must(t, err)
+	server.Admin(t, http.MethodDelete, server.Events(secret, partition42), "?force=true")
+	for v := eventstore.Version(1); err == nil; v++ {
+		_, err = s.Append(ctx, order42, v, placed("b"))
+	}
+	if !errors.Is(err, eventstore.ErrHistoryLost) {
+		t.Errorf("Append to a partition that was deleted: %v, want ErrHistoryLost", err)
+	}
+	for _, err = range s.Read(ctx, order42, 0) { //nolint:revive // The last error is what counts.
+	}
+	if !errors.Is(err, eventstore.ErrHistoryLost) {
+		t.Errorf("Read of a partition that was deleted: %v, want ErrHistoryLost", err)
+	}
+}
+
 // A partition whose newest ledger is empty ends in an older one.
 func TestLedgers(t *testing.T) {
 	server := pulsartest.Start(t, broker.PulsarOptions{})

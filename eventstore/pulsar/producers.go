@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/apache/pulsar-client-go/pulsar"
+
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/lifetime"
 )
 
 const (
@@ -23,6 +25,8 @@ type producers struct {
 
 	mu      sync.Mutex
 	byTopic map[string]*opening
+	closed  bool
+	wg      sync.WaitGroup
 }
 
 // opening is a producer that several may wait for.
@@ -54,20 +58,39 @@ func (p *producers) ready(topic string) pulsar.Producer {
 
 // get returns the producer of a topic, and creates it if there is none.
 func (p *producers) get(ctx context.Context, topic string) (pulsar.Producer, error) {
-	p.mu.Lock()
-	o := p.byTopic[topic]
-	if o == nil {
-		o = &opening{done: make(chan struct{})}
-		p.byTopic[topic] = o
-		go p.create(topic, o)
+	o, err := p.opening(topic)
+	if err != nil {
+		return nil, err
 	}
-	p.mu.Unlock()
 	select {
 	case <-o.done:
 		return o.producer, o.err
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
+}
+
+func (p *producers) opening(topic string) (*opening, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	o := p.byTopic[topic]
+	switch {
+	case p.closed:
+		return nil, lifetime.ErrClosed
+	case o == nil:
+		o = &opening{done: make(chan struct{})}
+		p.byTopic[topic] = o
+		p.wg.Go(func() { p.create(topic, o) })
+	}
+	return o, nil
+}
+
+// close waits for producers that are being created: the client closes those that it has, and no later ones.
+func (p *producers) close() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.wg.Wait()
 }
 
 func (p *producers) create(topic string, o *opening) {
@@ -96,6 +119,15 @@ func (p *producers) drop(topic string, producer pulsar.Producer) {
 
 // send publishes a message, and calls done with its place or with an error.
 func (p *producers) send(topic string, producer pulsar.Producer, m *pulsar.ProducerMessage, done func(place, error)) {
+	defer func() {
+		if given := recover(); given != nil {
+			if err, ok := given.(error); !ok || err.Error() != "send on closed channel" {
+				panic(given)
+			}
+			p.drop(topic, producer) // The client gives a producer up, as its topic is gone, while we hand it a message.
+			done(nowhere, pulsar.ErrProducerClosed)
+		}
+	}()
 	producer.SendAsync(context.Background(), m, func(id pulsar.MessageID, _ *pulsar.ProducerMessage, err error) {
 		if errors.Is(err, pulsar.ErrProducerClosed) {
 			p.drop(topic, producer)

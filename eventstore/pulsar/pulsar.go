@@ -85,6 +85,7 @@ func (s *store) Close() error {
 		s.arbiter.Close()
 	}
 	s.open.Wait()
+	s.producers.close()
 	s.client.Close() // With all that it has.
 	return nil
 }

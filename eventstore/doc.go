@@ -31,6 +31,11 @@
 // [Projection] keeps a [View] up to date, such as a table: from its checkpoint on, or from the beginning. A view that writes
 // its checkpoint in the same transaction has each event exactly once.
 //
+// # With a database
+//
+// Package postgres handles each event once, in a transaction of PostgreSQL, and has an outbox: events that a transaction writes,
+// and a relay that appends them.
+//
 // # Types of events
 //
 // [Types] maps event types to Go types, with a [Codec] for each: [JSON], or those of packages protobuf and avro. [Upcast]

@@ -34,7 +34,7 @@
 // # With a database
 //
 // Package postgres handles each event once, in a transaction of PostgreSQL, and has an outbox: events that a transaction writes,
-// and a relay that appends them.
+// and a relay that appends them. Package redisinbox is for handlers that change something else.
 //
 // # Types of events
 //

@@ -20,7 +20,8 @@ type Store interface {
 type Appender interface {
 	// Append adds events to a stream, all or none, and returns the stream's new version. The stream must be at the
 	// expected version, or the error is a [*ConcurrencyError]; with [Any] it may be at any. Appends to one stream are
-	// linearizable. An event of a stream is never changed or removed.
+	// linearizable. An event of a stream is never changed or removed. Without events it only checks the expectation, and so
+	// tells the version if that is Any.
 	//
 	// Event ids are idempotency keys: if the events after the expected version begin with these ids, an earlier copy of
 	// this very append won, and Append returns its success. With Any only the stream's last 16

@@ -87,6 +87,9 @@ func (s *suite) testAppendNothing(ctx context.Context, t testing.TB, store event
 	if v, err := store.Append(ctx, order42, 2); v != 2 || err != nil {
 		t.Errorf("Append of nothing: version %d, %v; want 2", v, err)
 	}
+	if v, err := store.Append(ctx, order42, eventstore.Any); v != 2 || err != nil {
+		t.Errorf("Append of nothing at any version: version %d, %v; want 2", v, err)
+	}
 	if _, err := store.Append(ctx, order42, 1); !errors.Is(err, eventstore.ErrConcurrency) {
 		t.Errorf("Append of nothing at a stale version: %v, want ErrConcurrency", err)
 	}

@@ -50,7 +50,7 @@ func (s *suite) testProcesses(ctx context.Context, t testing.TB, store eventstor
 func (s *suite) testSubscribeCrashes(ctx context.Context, t testing.TB, store eventstore.Store) {
 	seed := newSeed()
 	result, err := history.Consume(ctx, history.ConsumeOptions{
-		Store: s.secret(store), Subscription: s.secret(s.subscription(store, "consumers")), Seed: seed,
+		Store: s.secret(store), Subscription: s.secret(s.subscription(store, "consumers")), Seed: seed, Faults: s.faults,
 		Events: *operationsFlag / 5, Kills: 3 + *operationsFlag/3000,
 	})
 	t.Logf("seed %d: %s", seed, result)

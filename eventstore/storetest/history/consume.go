@@ -22,6 +22,9 @@ type ConsumeOptions struct {
 	Kills     int    // How many of them are killed. Default: 4.
 	Seed      uint64 // What is drawn by.
 
+	// Faults are injected one at a time, as often as processes are killed. Rare ones are left out.
+	Faults []Fault
+
 	// Patience is how long it may take until the next event is handled. It must outlast what the broker waits for a consumer
 	// that is dead. Default: 2m.
 	Patience time.Duration
@@ -32,18 +35,18 @@ const consumedStreams = 20
 
 // A ConsumeResult is what consumers saw.
 type ConsumeResult struct {
-	Events, Deliveries, Failed, Killed int
-	Took                               time.Duration
+	Events, Deliveries, Failed, Killed, Faults int
+	Took                                       time.Duration
 }
 
 // String is one line.
 func (r ConsumeResult) String() string {
-	return fmt.Sprintf("%d events of %d streams in %s, %d deliveries, %d of them failed, %d processes killed",
-		r.Events, consumedStreams, r.Took.Round(time.Millisecond), r.Deliveries, r.Failed, r.Killed)
+	return fmt.Sprintf("%d events of %d streams in %s, %d deliveries, %d of them failed, %d processes killed, %d other faults",
+		r.Events, consumedStreams, r.Took.Round(time.Millisecond), r.Deliveries, r.Failed, r.Killed, r.Faults)
 }
 
-// Consume has several processes consume a subscription while events are appended, some handlers fail and processes are
-// killed, with an event in their hands or just after. Every event must be handled, those of a stream in order and one at a
+// Consume has several processes consume a subscription while events are appended, some handlers fail, connections are cut
+// and processes are killed, with an event in their hands or just after. Every event must be handled, those of a stream in order and one at a
 // time. What was handled may be delivered again.
 func Consume(ctx context.Context, o ConsumeOptions) (ConsumeResult, error) {
 	o.Events, o.Processes, o.Kills = cmp.Or(o.Events, 600), cmp.Or(o.Processes, 3), cmp.Or(o.Kills, 4)
@@ -63,7 +66,7 @@ func Consume(ctx context.Context, o ConsumeOptions) (ConsumeResult, error) {
 		failed += n
 	}
 	return ConsumeResult{
-		Events: o.Events, Deliveries: c.deliveries.total, Failed: failed, Killed: c.killed, Took: time.Since(start),
+		Events: o.Events, Deliveries: c.deliveries.total, Failed: failed, Killed: c.killed, Faults: c.injected, Took: time.Since(start),
 	}, err
 }
 
@@ -82,6 +85,7 @@ type consumption struct {
 	want       map[eventstore.StreamID]eventstore.Version
 	processes  []*process
 	killed     int
+	injected   int
 	over       bool // No process is to be started any more.
 }
 
@@ -208,6 +212,9 @@ func (c *consumption) delivered(p *process, r response) {
 
 func (c *consumption) decide(event string) verdict {
 	due := (c.killed + 1) * c.Events / (c.Kills + 1)
+	if c.injected < c.killed && c.deliveries.total >= due-c.Events/(2*c.Kills) {
+		c.inject()
+	}
 	switch n := c.rng.IntN(20); {
 	case c.killed < c.Kills && c.deliveries.total >= due:
 		c.killed++
@@ -217,6 +224,21 @@ func (c *consumption) decide(event string) verdict {
 		return fail
 	}
 	return handle
+}
+
+// inject has something go wrong. The caller holds the lock.
+func (c *consumption) inject() {
+	faults := slices.DeleteFunc(slices.Clone(c.Faults), func(f Fault) bool { return f.Rare })
+	if len(faults) == 0 {
+		return
+	}
+	c.injected++
+	f := faults[c.rng.IntN(len(faults))]
+	c.answers.Go(func() {
+		if err := f.Inject(c.ctx); err != nil {
+			c.cancel(fmt.Errorf("%s: %w", f.Name, err))
+		}
+	})
 }
 
 func (c *consumption) answer(p *process, r response, v verdict) {

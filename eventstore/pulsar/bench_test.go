@@ -21,7 +21,8 @@ import (
 var payload = []byte(`"` + strings.Repeat("x", 254) + `"`)
 
 // BenchmarkAppend appends events of 256 bytes to many streams, with 1, 128 and 1,024 appends in flight: by the driver, and
-// by the raw client, which does not know what it appends to. A raw reader in the same process reads along, as the driver's.
+// by the raw client, which does not know what it appends to: one message each, as the driver, and in batches. A raw reader in
+// the same process reads along, as the driver's.
 func BenchmarkAppend(b *testing.B) {
 	for _, delay := range []string{"10", "0"} {
 		server := pulsartest.Start(b, broker.PulsarOptions{Heap: "512m", Config: map[string]string{"managedLedgerNewEntriesCheckDelayInMillis": delay}})
@@ -29,7 +30,7 @@ func BenchmarkAppend(b *testing.B) {
 			for _, of := range []struct {
 				name  string
 				start func(*testing.B, *pulsartest.Server) func(worker, n int) error
-			}{{"driver", benchDriver}, {"raw", benchRaw}} {
+			}{{"driver", benchDriver}, {"raw", benchRaw(false)}, {"raw-batched", benchRaw(true)}} {
 				b.Run(fmt.Sprintf("delay=%s/inFlight=%d/%s", delay, inFlight, of.name), func(b *testing.B) {
 					run(b, inFlight, of.start(b, server))
 				})
@@ -89,13 +90,24 @@ func benchDriver(b *testing.B, server *pulsartest.Server) func(worker, n int) er
 	}
 }
 
-func benchRaw(b *testing.B, server *pulsartest.Server) func(worker, n int) error {
+// batchDelay is how long the raw client waits for others to batch a message with.
+const batchDelay = time.Millisecond
+
+func benchRaw(batched bool) func(b *testing.B, server *pulsartest.Server) func(worker, n int) error {
+	return func(b *testing.B, server *pulsartest.Server) func(worker, n int) error {
+		b.Helper()
+		return rawSend(rawProducers(b, server, batched))
+	}
+}
+
+func rawProducers(b *testing.B, server *pulsartest.Server, batched bool) (producers [pulsartest.Partitions]pulsar.Producer) {
 	b.Helper()
 	secret, client := server.Store(b, layout.Sourcing, nil), server.Client(b)
-	var producers [pulsartest.Partitions]pulsar.Producer
 	for p := range producers {
 		var err error
-		producers[p], err = client.CreateProducer(pulsar.ProducerOptions{Topic: server.Events(secret, p), DisableBatching: true, MaxPendingMessages: pending})
+		producers[p], err = client.CreateProducer(pulsar.ProducerOptions{
+			Topic: server.Events(secret, p), DisableBatching: !batched, BatchingMaxPublishDelay: batchDelay, MaxPendingMessages: pending,
+		})
 		must(b, err)
 		tail, err := client.CreateReader(pulsar.ReaderOptions{Topic: server.Events(secret, p), StartMessageID: pulsar.EarliestMessageID()})
 		must(b, err)
@@ -105,6 +117,10 @@ func benchRaw(b *testing.B, server *pulsartest.Server) func(worker, n int) error
 			}
 		}()
 	}
+	return producers
+}
+
+func rawSend(producers [pulsartest.Partitions]pulsar.Producer) func(worker, n int) error {
 	return func(worker, n int) error {
 		stream := streamOf(worker, n).String()
 		m := &pulsar.ProducerMessage{Key: stream, Payload: payload, Properties: map[string]string{

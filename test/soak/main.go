@@ -2,7 +2,8 @@
 // write and consume, somebody changes things behind the provider's back, brokers are killed and come back. In the end
 // everything that was acknowledged must be there and have been consumed, all that is left must be Ready, and after its
 // deletion nothing may be left anywhere. Then claims with a store on every backend change in the same way, and
-// schemas are broken and put back: see packages churn and schemas.
+// schemas are broken and put back: see packages churn and schemas. In the end the SDK's drivers are checked, on brokers of their
+// own: see package storetest.
 //
 //	make soak
 package main
@@ -40,12 +41,19 @@ func main() {
 	flag.IntVar(&o.claims, "claims", 50, "how many claims with a store on each backend change afterwards; 0: none")
 	flag.DurationVar(&o.churn, "churn", 5*time.Minute, "for how long claims change")
 	flag.IntVar(&o.schemas, "schemas", 1000, "how many of the catalogue's changes are made to schemas in the end, at most; 0: none")
+	flag.IntVar(&o.operations, "operations", 100_000, "how many operations of each of the SDK's drivers are checked in the end, while things go wrong; 0: none")
+	flag.IntVar(&o.repeats, "repeats", 20, "how often the suite of each driver is repeated then; 0: never")
 	flag.Parse()
 	quiet()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *dir, stack.ParseBrokers(*backends), o); err != nil {
+	names := stack.ParseBrokers(*backends)
+	err := run(ctx, *dir, names, o)
+	if err == nil {
+		err = checkDrivers(ctx, names, o)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "soak:", err)
 		os.Exit(1) //nolint:gocritic // The process ends, and its deferred calls with it.
 	}
@@ -59,6 +67,9 @@ func quiet() {
 
 // run starts a control plane of its own, because only who started a broker can start it again.
 func run(ctx context.Context, dir string, backends []string, o options) (err error) {
+	if o.duration == 0 && o.claims == 0 && o.schemas == 0 {
+		return nil
+	}
 	temporary := dir == ""
 	if temporary {
 		if dir, err = os.MkdirTemp("", "soak-"); err != nil {

@@ -28,6 +28,8 @@ type options struct {
 	claims   int
 	churn    time.Duration
 	schemas  int
+
+	operations, repeats int // Of the SDK's drivers.
 }
 
 // A brokerUnderTest is one broker, and what happened to it.

@@ -76,6 +76,13 @@ bench-scale: deps ## Measure the steady state of ten thousand stores, on Redis a
 	$(LOCAL) reload
 	go run ./test/bench --backends redis,kafka --scale 10000 --output _output/bench/scale.json $(BENCH)
 
+# Which drivers to measure: make bench-sdk DRIVERS=redis
+DRIVERS ?= kafka,pulsar,redis
+
+.PHONY: bench-sdk
+bench-sdk: deps ## Measure the SDK's drivers beside the raw clients. Takes about five minutes for each.
+	go test -count=1 -timeout 60m -v -run '^TestMeasure$$' ./test/sdkbench -bench.backends $(DRIVERS) -bench.json $(CURDIR)/_output/bench/sdk.json
+
 SOAK ?=
 
 .PHONY: soak

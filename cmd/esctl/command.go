@@ -23,7 +23,7 @@ func newCommand(binary string) *cobra.Command {
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	k := bindKubeconfig(c)
-	c.AddCommand(explainCommand(k), diffCommand(k), renderCommand(), tailCommand(k), replayCommand(k))
+	c.AddCommand(explainCommand(k), diffCommand(k), renderCommand(), bindCommand(k), tailCommand(k), replayCommand(k))
 	return c
 }
 

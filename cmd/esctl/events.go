@@ -22,16 +22,17 @@ import (
 
 // A reading is what tail and replay have in common.
 type reading struct {
-	binding  string // A folder with the Secret, instead of a resource that has one.
-	location string
-	stream   string
-	output   string
-	limit    int
+	choice
+
+	binding string // A folder with the Secret, instead of a resource that has one.
+	stream  string
+	output  string
+	limit   int
 }
 
 func (r *reading) bind(c *cobra.Command) {
+	r.choice.bind(c)
 	c.Flags().StringVar(&r.binding, "binding", "", "folder with the mounted connection Secret; then no resource is named")
-	c.Flags().StringVar(&r.location, "location", "", "where the claim's store is that is read, as aws/us-east-1, if there are several")
 	c.Flags().StringVar(&r.stream, "stream", "", "only events of this stream, as order/42")
 	c.Flags().StringVarP(&r.output, "output", "o", "line", "line, or json: an object for each event, with CloudEvents' names")
 	c.Flags().IntVar(&r.limit, "limit", 0, "end after so many events; 0: do not")
@@ -142,7 +143,7 @@ func (r *reading) open(ctx context.Context, k kubeconfig, args []string) (events
 	if err != nil {
 		return nil, err
 	}
-	secret, err := connectionSecret(ctx, c, target, r.location)
+	secret, err := connectionSecret(ctx, c, target, r.choice)
 	if err != nil {
 		return nil, err
 	}

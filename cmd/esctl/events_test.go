@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -49,10 +51,13 @@ func TestParseFrom(t *testing.T) {
 func TestSecretOf(t *testing.T) {
 	const several = `{kind: EventStoreClaim, metadata: {namespace: shop, name: orders}, spec: {writeConnectionSecretToRef: {name: all}}, status: {locations: [
 		{cloud: aws, region: us-east-1, secretName: here}, {cloud: azure, region: eastus, secretName: there}]}}`
+	const listed = `{kind: EventStoreClaim, metadata: {namespace: shop, name: orders}, status: {locations: [{cloud: aws, region: us-east-1, secretName: here}],
+		subscriptions: [{name: billing, cloud: aws, region: us-east-1, secretName: orders-billing}]}}`
 	cases := map[string]struct {
-		reason, manifest, location string
-		want                       client.ObjectKey
-		err                        string
+		reason, manifest string
+		which            choice
+		want             client.ObjectKey
+		err              string
 	}{
 		"Managed": {
 			reason:   "A cluster-scoped resource says where its Secret is.",
@@ -69,14 +74,22 @@ func TestSecretOf(t *testing.T) {
 			manifest: `{kind: AppEventStore, metadata: {namespace: shop, name: orders}, status: {binding: {name: orders-eventstore}}}`,
 			want:     client.ObjectKey{Namespace: "shop", Name: "orders-eventstore"},
 		},
-		"Chosen": {reason: "Of several places one is chosen.", manifest: several, location: "azure/eastus", want: client.ObjectKey{Namespace: "shop", Name: "there"}},
+		"Chosen": {reason: "Of several places one is chosen.", manifest: several, which: choice{location: "azure/eastus"}, want: client.ObjectKey{Namespace: "shop", Name: "there"}},
 		"Several": {
 			reason: "Whose events they are must not be guessed.", manifest: several,
-			err: `EventStoreClaim "orders" has stores in several places: choose one with --location aws/us-east-1 or azure/eastus`,
+			err: `EventStoreClaim "orders" is in several places: choose one with --location aws/us-east-1 or azure/eastus`,
 		},
 		"Elsewhere": {
-			reason: "What is not there is said, with what is.", manifest: several, location: "gcp/x",
-			err: `EventStoreClaim "orders" has no store in "gcp/x": it has them in aws/us-east-1, azure/eastus`,
+			reason: "What is not there is said, with what is.", manifest: several, which: choice{location: "gcp/x"},
+			err: `EventStoreClaim "orders" is not in "gcp/x": it is in aws/us-east-1, azure/eastus`,
+		},
+		"Listed": {
+			reason:   "A subscription that the claim lists has a Secret of its own.",
+			manifest: listed, which: choice{subscription: "billing"}, want: client.ObjectKey{Namespace: "shop", Name: "orders-billing"},
+		},
+		"NotListed": {
+			reason: "One that it does not list has none.", manifest: listed, which: choice{subscription: "audit"},
+			err: `EventStoreClaim "orders" lists no subscription "audit"`,
 		},
 		"None": {
 			reason:   "There is nothing to read with.",
@@ -89,7 +102,7 @@ func TestSecretOf(t *testing.T) {
 			if err := yaml.Unmarshal([]byte(strings.ReplaceAll(tc.manifest, "\t", "")), &u.Object); err != nil {
 				t.Fatal(err)
 			}
-			got, err := secretOf(u, tc.location)
+			got, err := tc.which.secretOf(u)
 			if tc.err != "" {
 				if err == nil || !strings.HasPrefix(err.Error(), tc.err) {
 					t.Fatalf("%s\nsecretOf: %v, want %q", tc.reason, err, tc.err)
@@ -152,5 +165,23 @@ func TestPrint(t *testing.T) {
 				t.Errorf("%s (-want, +got):\n%s", tc.reason, diff)
 			}
 		})
+	}
+}
+
+func TestWriteFiles(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "binding")
+	s := eventstore.Secret{"store": []byte("shop.orders"), "password": []byte("secret")}
+	if err := writeFiles(s, dir); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "store"))
+	if err != nil || string(b) != "shop.orders" {
+		t.Errorf("the file of a key has %q, %v", b, err)
+	}
+	if i, err := os.Stat(filepath.Join(dir, "password")); err != nil || i.Mode().Perm() != 0o600 {
+		t.Errorf("the file of the password: %v, %v, want that its owner alone can read it", i, err)
+	}
+	if err := writeFiles(s, dir); err == nil || !strings.Contains(err.Error(), "is not empty") {
+		t.Errorf("into a folder that has files: %v, want a refusal", err)
 	}
 }

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
 	kerrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -16,8 +18,20 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/internal/explain"
 )
 
+// A choice says which of the Secrets of a claim is meant, if there are several.
+type choice struct {
+	location     string // As aws/us-east-1.
+	subscription string // One that the claim lists; empty: its store.
+}
+
+func (c *choice) bind(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&c.location, "location", "", "where the claim's store is, as aws/us-east-1, if there are several")
+	flags.StringVar(&c.subscription, "subscription", "", "with the Secret of this subscription, which the claim lists, instead of the store's")
+}
+
 // connectionSecret reads the connection Secret of the first resource that the target can mean.
-func connectionSecret(ctx context.Context, c client.Reader, target explain.Target, location string) (eventstore.Secret, error) {
+func connectionSecret(ctx context.Context, r client.Reader, target explain.Target, which choice) (eventstore.Secret, error) {
 	for _, k := range target.Kinds {
 		u := &unstructured.Unstructured{}
 		u.SetGroupVersionKind(k.GroupVersionKind)
@@ -25,18 +39,18 @@ func connectionSecret(ctx context.Context, c client.Reader, target explain.Targe
 		if k.Namespaced {
 			key.Namespace = target.Namespace
 		}
-		switch err := c.Get(ctx, key, u); {
+		switch err := r.Get(ctx, key, u); {
 		case kerrors.IsNotFound(err), meta.IsNoMatchError(err):
 			continue
 		case err != nil:
 			return nil, fmt.Errorf("cannot read %s %q: %w", k.Kind, target.Name, err)
 		}
-		at, err := secretOf(u, location)
+		at, err := which.secretOf(u)
 		if err != nil {
 			return nil, err
 		}
 		s := &corev1.Secret{}
-		if err := c.Get(ctx, at, s); err != nil {
+		if err := r.Get(ctx, at, s); err != nil {
 			return nil, fmt.Errorf("cannot read the connection Secret %s of %s %q, which the provider writes once it is Ready: %w", at, k.Kind, target.Name, err)
 		}
 		return s.Data, nil
@@ -45,37 +59,46 @@ func connectionSecret(ctx context.Context, c client.Reader, target explain.Targe
 }
 
 // secretOf returns where the connection Secret of a resource is. A claim with stores in several places has one for each.
-func secretOf(u *unstructured.Unstructured, location string) (client.ObjectKey, error) {
-	what := fmt.Sprintf("%s %q", u.GetKind(), u.GetName())
+func (c choice) secretOf(u *unstructured.Unstructured) (client.ObjectKey, error) {
+	what, field := fmt.Sprintf("%s %q", u.GetKind(), u.GetName()), "locations"
+	if c.subscription != "" {
+		what, field = fmt.Sprintf("Subscription %q of %s", c.subscription, what), "subscriptions"
+	}
 	secrets, places := map[string]string{}, []string{}
-	all, _, _ := unstructured.NestedSlice(u.Object, "status", "locations")
+	all, _, _ := unstructured.NestedSlice(u.Object, "status", field)
 	for _, one := range all {
 		l, _ := one.(map[string]any)
+		if name, _ := l["name"].(string); name != c.subscription {
+			continue
+		}
 		place := fmt.Sprintf("%v/%v", l["cloud"], l["region"])
 		places = append(places, place)
 		secrets[place], _ = l["secretName"].(string)
 	}
+	location := c.location
 	switch {
+	case c.subscription != "" && len(places) == 0:
+		return client.ObjectKey{}, fmt.Errorf("%s %q lists no subscription %q", u.GetKind(), u.GetName(), c.subscription)
 	case location != "" && !slices.Contains(places, location):
-		return client.ObjectKey{}, fmt.Errorf("%s has no store in %q: it has them in %s", what, location, strings.Join(places, ", "))
+		return client.ObjectKey{}, fmt.Errorf("%s is not in %q: it is in %s", what, location, strings.Join(places, ", "))
 	case location == "" && len(places) > 1:
-		return client.ObjectKey{}, fmt.Errorf("%s has stores in several places: choose one with --location %s", what, strings.Join(places, " or "))
+		return client.ObjectKey{}, fmt.Errorf("%s is in several places: choose one with --location %s", what, strings.Join(places, " or "))
 	case location == "" && len(places) == 1:
 		location = places[0]
 	}
 	if name := secrets[location]; name != "" {
 		return client.ObjectKey{Namespace: u.GetNamespace(), Name: name}, nil
 	}
-	name, _, _ := unstructured.NestedString(u.Object, "spec", "writeConnectionSecretToRef", "name")
-	namespace, _, _ := unstructured.NestedString(u.Object, "spec", "writeConnectionSecretToRef", "namespace")
-	if name == "" {
-		name, _, _ = unstructured.NestedString(u.Object, "status", "binding", "name")
+	name, namespace := "", ""
+	if c.subscription == "" {
+		name, _, _ = unstructured.NestedString(u.Object, "spec", "writeConnectionSecretToRef", "name")
+		namespace, _, _ = unstructured.NestedString(u.Object, "spec", "writeConnectionSecretToRef", "namespace")
+		if name == "" {
+			name, _, _ = unstructured.NestedString(u.Object, "status", "binding", "name")
+		}
 	}
-	if name == "" || namespace+u.GetNamespace() == "" {
+	if namespace = cmp.Or(namespace, u.GetNamespace()); name == "" || namespace == "" {
 		return client.ObjectKey{}, fmt.Errorf("%s has no connection Secret yet: esctl explain says why, if it is not Ready; or set its spec.writeConnectionSecretToRef", what)
-	}
-	if namespace == "" {
-		namespace = u.GetNamespace()
 	}
 	return client.ObjectKey{Namespace: namespace, Name: name}, nil
 }

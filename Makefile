@@ -19,6 +19,7 @@ help: ## What there is to make.
 test: deps check-generate lint ## All tests, on a real control plane and real brokers.
 	go test -race -timeout 40m ./...
 	cd test/cloudevents && go test -race ./... # A module of its own: nobody else downloads what it compares with.
+	cd test/eventsourcing && go test -race ./... # A module of its own: nobody else downloads the suite that it runs.
 
 .PHONY: test-short
 test-short: ## The tests that need nothing but Go.

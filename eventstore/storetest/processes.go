@@ -38,7 +38,7 @@ func faultyDeadline() time.Duration {
 
 // testProcesses has processes append and read while things go wrong: every stream is linearizable.
 func (s *suite) testProcesses(ctx context.Context, t testing.TB, store eventstore.Store) {
-	seed := newSeed()
+	seed := s.newSeed()
 	result, err := history.Run(ctx, history.Options{Secret: s.secret(store), Seed: seed, Operations: *operationsFlag, Faults: s.faults})
 	t.Logf("seed %d: %s", seed, result)
 	if err != nil {
@@ -48,7 +48,7 @@ func (s *suite) testProcesses(ctx context.Context, t testing.TB, store eventstor
 
 // testSubscribeCrashes has processes consume a subscription, and kills them: every event is handled, and each stream in order.
 func (s *suite) testSubscribeCrashes(ctx context.Context, t testing.TB, store eventstore.Store) {
-	seed := newSeed()
+	seed := s.newSeed()
 	result, err := history.Consume(ctx, history.ConsumeOptions{
 		Store: s.secret(store), Subscription: s.secret(s.subscription(store, "consumers")), Seed: seed, Faults: s.faults,
 		Events: *operationsFlag / 5, Kills: 3 + *operationsFlag/3000,

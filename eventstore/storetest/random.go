@@ -18,14 +18,14 @@ import (
 var seedFlag = flag.Uint64("storetest.seed", 0, "what storetest draws random tests by; 0: the time")
 
 // newSeed returns what to draw by, which a test prints when it fails.
-func newSeed() uint64 { return cmp.Or(*seedFlag, uint64(time.Now().UnixNano())) }
+func (s *suite) newSeed() uint64 { return cmp.Or(*seedFlag, s.seed, uint64(time.Now().UnixNano())) }
 
 // steps is how many things a random test does.
 const steps = 300
 
 // testRandom does things by chance, one after another, from several clients, and compares the store with an ideal one.
 func (s *suite) testRandom(ctx context.Context, t testing.TB, store eventstore.Store) {
-	seed := newSeed()
+	seed := s.newSeed()
 	t.Logf("seed %d", seed)
 	p := s.newPlayer(seed, store)
 	for _, f := range []Feature{Snapshots, Subscriptions} {

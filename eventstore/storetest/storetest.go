@@ -83,6 +83,7 @@ type suite struct {
 	faults          []history.Fault
 	lacks           map[Feature]string
 	deadline        time.Duration
+	seed            uint64 // 0: another each time.
 
 	t *testing.T // The subtest, which all that is opened ends with. What a check finds is told to its own [testing.TB].
 }

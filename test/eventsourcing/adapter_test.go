@@ -6,9 +6,8 @@ import (
 	"errors"
 	"iter"
 
-	"github.com/hallgren/eventsourcing/core"
-
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/hallgren/eventsourcing/core"
 )
 
 // adapter is a store as hallgren/eventsourcing wants one.

@@ -22,7 +22,7 @@ eventstore.Open(ctx, os.DirFS(DIR)). The files can be read by you alone; delete 
 be new, or empty.`,
 		Example: `  esctl bind orders -n shop --to ./orders
   esctl bind orders -n shop --subscription billing --to ./billing`,
-		Args:    cobra.RangeArgs(1, 2),
+		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if to == "" {
 				return errors.New("--to is missing: name a folder")

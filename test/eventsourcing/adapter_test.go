@@ -6,8 +6,9 @@ import (
 	"errors"
 	"iter"
 
-	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/hallgren/eventsourcing/core"
+
+	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 )
 
 // adapter is a store as hallgren/eventsourcing wants one.

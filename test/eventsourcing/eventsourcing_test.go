@@ -5,13 +5,14 @@ package eventsourcing
 import (
 	"testing"
 
+	"github.com/hallgren/eventsourcing/core"
+	"github.com/hallgren/eventsourcing/core/testsuite"
+
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/memory"
 	_ "github.com/crossplane-contrib/provider-eventstore/eventstore/redis"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 	"github.com/crossplane-contrib/provider-eventstore/internal/redistest"
-	"github.com/hallgren/eventsourcing/core"
-	"github.com/hallgren/eventsourcing/core/testsuite"
 )
 
 func TestMemory(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/cobra"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 )
@@ -27,15 +26,7 @@ be new, or empty.`,
 			if to == "" {
 				return errors.New("--to is missing: name a folder")
 			}
-			config, namespace, err := k.load()
-			if err != nil {
-				return err
-			}
-			r, err := client.New(config, client.Options{})
-			if err != nil {
-				return fmt.Errorf("cannot reach the API server: %w", err)
-			}
-			target, err := parseTarget(namespace, args)
+			r, target, err := k.find(args)
 			if err != nil {
 				return err
 			}

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"fmt"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/crossplane-contrib/provider-eventstore/internal/explain"
 	"github.com/crossplane-contrib/provider-eventstore/internal/version"
 )
 
@@ -45,4 +48,18 @@ func (k kubeconfig) load() (config *rest.Config, namespace string, err error) {
 	config.QPS, config.Burst = 50, 100 // A few dozen objects are read one after the other.
 	namespace, _, err = k.Namespace()
 	return config, namespace, err
+}
+
+// find returns a client of the API server, and what a command's arguments name.
+func (k kubeconfig) find(args []string) (client.Client, explain.Target, error) {
+	config, namespace, err := k.load()
+	if err != nil {
+		return nil, explain.Target{}, err
+	}
+	c, err := client.New(config, client.Options{})
+	if err != nil {
+		return nil, explain.Target{}, fmt.Errorf("cannot reach the API server: %w", err)
+	}
+	target, err := parseTarget(namespace, args)
+	return c, target, err
 }

@@ -12,7 +12,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	_ "github.com/crossplane-contrib/provider-eventstore/eventstore/kafka"
@@ -131,15 +130,7 @@ func (r *reading) open(ctx context.Context, k kubeconfig, args []string) (events
 	if r.binding != "" {
 		return eventstore.Open(ctx, os.DirFS(r.binding))
 	}
-	config, namespace, err := k.load()
-	if err != nil {
-		return nil, err
-	}
-	c, err := client.New(config, client.Options{})
-	if err != nil {
-		return nil, fmt.Errorf("cannot reach the API server: %w", err)
-	}
-	target, err := parseTarget(namespace, args)
+	c, target, err := k.find(args)
 	if err != nil {
 		return nil, err
 	}

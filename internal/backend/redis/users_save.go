@@ -19,6 +19,10 @@ type unsavedUsers struct {
 	users map[string]bool // Whether they are gone.
 	rest  time.Time       // No saving before this, unless it must be.
 
+	// saving is held by who saves, from take to done. Two at once would be one too many for the server, and the second
+	// would take with it what the first must know before it deletes a user again: that it was made again meanwhile.
+	saving sync.Mutex
+
 	// making is held for reading by those who make users, so that none is deleted again that is just made again.
 	making sync.RWMutex
 }
@@ -33,16 +37,26 @@ func (u *unsavedUsers) note(name string, gone bool) {
 	u.users[name] = gone
 }
 
-// take returns what is to be saved, if it is time to; must says that it is.
+// take begins to save, if there is anything to save and it is time to; must says that it is. It returns what is to be
+// saved. If that is something, done must follow.
 func (u *unsavedUsers) take(must bool) (users map[string]bool) {
+	if must {
+		u.saving.Lock()
+	} else if !u.saving.TryLock() {
+		return nil
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if !must && time.Now().Before(u.rest) {
+	if len(u.users) == 0 || !must && time.Now().Before(u.rest) {
+		u.saving.Unlock()
 		return nil
 	}
 	users, u.users = u.users, nil
 	return users
 }
+
+// done ends what take began.
+func (u *unsavedUsers) done() { u.saving.Unlock() }
 
 // back takes back what is not done with.
 func (u *unsavedUsers) back(users map[string]bool) {
@@ -82,6 +96,7 @@ func (b *Backend) save(ctx context.Context, kind string, must bool) error {
 	if len(users) == 0 {
 		return nil
 	}
+	defer b.unsaved.done()
 	if must {
 		b.deleteAgain(ctx, kind, users)
 	}

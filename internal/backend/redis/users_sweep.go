@@ -48,8 +48,11 @@ func (b *Backend) sweep(ctx context.Context) error {
 	return nil
 }
 
-// drop deletes those users that have no marker, from the servers that have them.
+// drop deletes those users that have no marker, from the servers that have them. None is made meanwhile: whoever makes one
+// has its marker first.
 func (b *Backend) drop(ctx context.Context, holders map[string]replies) (err error) {
+	b.unsaved.making.Lock()
+	defer b.unsaved.making.Unlock()
 	marked := map[string]*redis.IntCmd{}
 	b.send(ctx, "Maintain", func(t *trip) {
 		for u := range holders {

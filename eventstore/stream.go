@@ -21,7 +21,7 @@ type StreamID struct {
 func ParseStreamID(s string) (StreamID, error) {
 	typ, id, _ := strings.Cut(s, "/")
 	sid := StreamID{Type: typ, ID: id}
-	return sid, sid.Validate()
+	return sid, sid.validate(s)
 }
 
 // String returns "<type>/<id>".
@@ -29,15 +29,16 @@ func (s StreamID) String() string { return s.Type + "/" + s.ID }
 
 // Validate says what is wrong with the name, or returns nil. Type and ID must not be empty; together they have at most
 // 511 bytes of printable UTF-8 without braces, and Type has no slash.
-func (s StreamID) Validate() error {
-	if err := s.validate(); err != nil {
+func (s StreamID) Validate() error { return s.validate(s.String()) }
+
+func (s StreamID) validate(name string) error {
+	if err := s.check(name); err != nil {
 		return fmt.Errorf("cannot use stream %.40q: %w", s.String(), err)
 	}
 	return nil
 }
 
-func (s StreamID) validate() error {
-	name := s.String()
+func (s StreamID) check(name string) error {
 	switch {
 	case s.Type == "" || s.ID == "":
 		return errors.New("it needs a type and an id, as in order/42")
@@ -45,6 +46,8 @@ func (s StreamID) validate() error {
 		return errors.New("its type has a slash")
 	case len(name) > maxStreamName:
 		return fmt.Errorf("its name has %d bytes, at most %d are allowed", len(name), maxStreamName)
+	case plain(name):
+		return nil
 	case !utf8.ValidString(name):
 		return errors.New("its name is not valid UTF-8")
 	case strings.ContainsAny(name, "{}"): // They would let a key of one partition pass for one of another on Redis.
@@ -53,4 +56,14 @@ func (s StreamID) validate() error {
 		return errors.New("its name has a character that cannot be printed")
 	}
 	return nil
+}
+
+// plain reports whether a name is of printable ASCII without braces, as nearly all are.
+func plain(name string) bool {
+	for i := range len(name) {
+		if c := name[i]; c < ' ' || c > '~' || c == '{' || c == '}' {
+			return false
+		}
+	}
+	return true
 }

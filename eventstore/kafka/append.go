@@ -40,7 +40,7 @@ func (s *store) Append(ctx context.Context, stream eventstore.StreamID, expected
 }
 
 // add appends to a streaming store. The client may send a record again; the broker knows it by its number.
-func (s *store) add(ctx context.Context, stream eventstore.StreamID, fields []record.Field) error {
+func (s *store) add(ctx context.Context, stream eventstore.StreamID, fields record.Fields) error {
 	ctx, done, err := s.open.Begin(ctx)
 	if err != nil {
 		return err

@@ -105,5 +105,5 @@ func (s *store) checkGenesis(ctx context.Context, events *topic, partition int32
 		return fmt.Errorf("partition %d is empty, and lacks even its first record: %w", partition, eventstore.ErrHistoryLost)
 	}
 	first := pg.records[0]
-	return arbiter.CheckGenesis(s.Binding, int(partition), fieldsOf(first)[layout.ContentType], first.Value)
+	return arbiter.CheckGenesis(s.Binding, int(partition), fieldsOf(first).Get(layout.ContentType), first.Value)
 }

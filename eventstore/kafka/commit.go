@@ -35,21 +35,45 @@ func (c *consumer) commits(ctx context.Context) {
 	}
 }
 
-// commit commits the positions of partitions that have moved. What cannot be committed is delivered again.
+// commit commits the positions of partitions that have made progress. What cannot be committed is delivered again.
 func (c *consumer) commit(partitions []*partition) {
-	offsets := map[int32]kgo.EpochOffset{}
+	offsets, notes := map[int32]kgo.EpochOffset{}, map[int32]string{}
 	for _, p := range partitions {
-		if at, ok := p.uncommitted(); ok {
-			offsets[p.number] = kgo.EpochOffset{Epoch: -1, Offset: at}
+		if at, note, ok := p.uncommitted(); ok {
+			offsets[p.number], notes[p.number] = kgo.EpochOffset{Epoch: -1, Offset: at}, note
 		}
 	}
 	if len(offsets) == 0 {
 		return
 	}
+	refused, failed := c.send(offsets, notes)
+	for _, p := range partitions {
+		err := refused[p.number]
+		if _, sent := offsets[p.number]; !sent || failed == nil && err == nil {
+			continue
+		}
+		if errors.Is(err, kerr.GroupAuthorizationFailed) || errors.Is(err, kerr.TopicAuthorizationFailed) {
+			c.fail(err)
+		}
+		p.again()
+	}
+}
+
+// send sends positions to the broker, each with a note. It returns what was refused, or why nothing is known.
+func (c *consumer) send(offsets map[int32]kgo.EpochOffset, notes map[int32]string) (refused map[int32]error, failed error) {
 	ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
 	defer cancel()
-	refused := map[int32]error{}
-	var failed error
+	ctx = kgo.PreCommitFnContext(ctx, func(r *kmsg.OffsetCommitRequest) error {
+		for t := range r.Topics {
+			for i := range r.Topics[t].Partitions {
+				p := &r.Topics[t].Partitions[i]
+				note := notes[p.Partition]
+				p.Metadata = &note
+			}
+		}
+		return nil
+	})
+	refused = map[int32]error{}
 	c.client.CommitOffsetsSync(ctx, map[string]map[int32]kgo.EpochOffset{c.store.events.name: offsets},
 		func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
 			if failed = err; err != nil {
@@ -61,28 +85,23 @@ func (c *consumer) commit(partitions []*partition) {
 				}
 			}
 		})
-	for _, p := range partitions {
-		at, ok := offsets[p.number]
-		switch err := refused[p.number]; {
-		case !ok:
-		case failed == nil && err == nil:
-			p.commitIs(at.Offset)
-		case errors.Is(err, kerr.GroupAuthorizationFailed), errors.Is(err, kerr.TopicAuthorizationFailed):
-			c.fail(err)
-		default:
-			deliver.Signal(c.toCommit)
-		}
+	return refused, failed
+}
+
+// uncommitted returns the position, if there is something new to commit.
+func (p *partition) uncommitted() (offset int64, note string, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if ok, p.changed = p.changed, false; !ok {
+		return 0, "", false
 	}
+	return p.done.next, encodeNote(p.done.next, p.done.spans()), true
 }
 
-func (p *partition) uncommitted() (offset int64, ok bool) {
+// again has the position committed once more.
+func (p *partition) again() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.next, p.next > p.committed
-}
-
-func (p *partition) commitIs(offset int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.committed = offset
+	p.changed = true
+	deliver.Signal(p.toCommit)
 }

@@ -18,7 +18,7 @@ type log struct{ *store }
 
 // Publish implements [arbiter.Log]. Brokers acknowledge a record when all replicas in sync have it, which is when they show
 // it to consumers.
-func (l log) Publish(partition int, stream string, fields []record.Field, failed func(error)) {
+func (l log) Publish(partition int, stream string, fields record.Fields, failed func(error)) {
 	l.client.Produce(context.Background(), l.record(int32(partition), stream, fields), func(r *kgo.Record, err error) {
 		switch err = l.refused(err); {
 		case err != nil:

@@ -2,17 +2,24 @@ package kafka
 
 import (
 	"context"
-	"sort"
 	"strconv"
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/deliver"
 )
 
-// window is how many records of a partition are held at a time: read, and not yet covered by the position.
-const window = 4096
+// What a consumer holds of a partition: so many records that were read and are not done, and so many behind a position that
+// stands still. A stream that is blocked holds its partition up only with the last of its records that fits.
+const (
+	window = 8192
+	reach  = 1 << 18
+)
+
+// batch is how many records are judged at a time.
+const batch = 512
 
 // partition is one partition that a consumer reads. It implements [deliver.Log].
 type partition struct {
@@ -27,25 +34,16 @@ type partition struct {
 	ended  chan struct{}
 	more   chan struct{} // Has something when there are records, or room.
 
-	mu        sync.Mutex
-	ready     []*kgo.Record
-	fed       int64 // The offset after the last record that was read.
-	paused    bool
-	open      []slot // Records that the position does not cover, in order.
-	next      int64  // The position: everything before it is done. Negative: not known.
-	committed int64
-}
-
-// slot is a record that was read.
-type slot struct {
-	offset int64
-	done   bool
+	mu      sync.Mutex
+	ready   []*kgo.Record
+	fed     int64 // The offset after the last record that was read.
+	paused  bool
+	done    progress
+	changed bool // Since it was committed.
 }
 
 func newPartition(c *consumer, number int32) *partition {
-	p := &partition{
-		consumer: c, number: number, ended: make(chan struct{}), more: make(chan struct{}, 1), next: -1, committed: -1,
-	}
+	p := &partition{consumer: c, number: number, ended: make(chan struct{}), more: make(chan struct{}, 1)}
 	p.stop, p.finish = context.WithCancel(c.Stop)
 	p.work, p.cancel = context.WithCancelCause(c.Work)
 	p.queue = c.Queue(p.stop, p.work, p)
@@ -66,7 +64,14 @@ func (p *partition) wait() {
 	p.cancel(context.Canceled)
 }
 
-// feed takes records that were read. It does not block: when there are enough, it has the client read others.
+// begin says where the records begin, and what is done behind that. It is called before any are fed.
+func (p *partition) begin(position int64, done []span) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done = progress{next: position, earlier: done}
+}
+
+// feed takes records that were read. It does not block.
 func (p *partition) feed(records []*kgo.Record) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -75,22 +80,36 @@ func (p *partition) feed(records []*kgo.Record) {
 			p.ready, p.fed = append(p.ready, r), r.Offset+1
 		}
 	}
+	deliver.Signal(p.more)
+}
+
+// full reports whether there are enough records for now.
+func (p *partition) full() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.paused && len(p.ready) > window
+}
+
+// pause has the client read other partitions, as this one cannot go on.
+func (p *partition) pause() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if !p.paused && len(p.ready) > window {
 		p.paused = true
 		p.client.PauseFetchPartitions(map[string][]int32{p.store.events.name: {p.number}})
 	}
-	deliver.Signal(p.more)
 }
 
 // run delivers until stop ends, and waits for handlers.
 func (p *partition) run() {
 	defer close(p.ended)
+	j := judge{store: p.store}
 	for {
-		r, ok := p.take()
+		records, ok := p.take()
 		if !ok {
 			break
 		}
-		if err := p.deliver(r); err != nil {
+		if err := p.deliver(&j, records); err != nil {
 			if p.stop.Err() == nil {
 				p.fail(err)
 			}
@@ -100,11 +119,11 @@ func (p *partition) run() {
 	p.queue.Wait()
 }
 
-// take returns the next record, once there is room for it.
-func (p *partition) take() (r *kgo.Record, ok bool) {
+// take returns the next records, once there is room for some.
+func (p *partition) take() (records []*kgo.Record, ok bool) {
 	for {
-		if r, ok := p.tryTake(); ok {
-			return r, true
+		if records := p.tryTake(); len(records) > 0 {
+			return records, true
 		}
 		select {
 		case <-p.more:
@@ -114,39 +133,61 @@ func (p *partition) take() (r *kgo.Record, ok bool) {
 	}
 }
 
-func (p *partition) tryTake() (r *kgo.Record, ok bool) {
+func (p *partition) tryTake() []*kgo.Record {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.ready) == 0 || len(p.open) >= window || p.stop.Err() != nil {
-		return nil, false
+	n := min(len(p.ready), batch, window-p.done.pending(), reach-len(p.done.open))
+	if n <= 0 || p.stop.Err() != nil {
+		return nil
 	}
-	r = p.ready[0]
-	p.ready[0], p.ready = nil, p.ready[1:]
-	if p.paused && len(p.ready) < window/2 {
-		p.paused = false
-		p.client.ResumeFetchPartitions(map[string][]int32{p.store.events.name: {p.number}})
+	records := p.ready[:n:n]
+	p.ready = p.ready[n:]
+	if len(p.ready) < window/2 {
+		if p.paused {
+			p.paused = false
+			p.client.ResumeFetchPartitions(map[string][]int32{p.store.events.name: {p.number}})
+		}
+		deliver.Signal(p.drained)
 	}
-	p.open = append(p.open, slot{offset: r.Offset})
-	return r, true
+	return records
 }
 
-// deliver hands a record to the queue, if it counts.
-func (p *partition) deliver(r *kgo.Record) error {
-	counts, err := p.store.counts(p.stop, r)
+// deliver hands the records to the queue that count.
+func (p *partition) deliver(j *judge, records []*kgo.Record) error {
+	counts, err := j.counts(p.stop, records)
 	if err != nil {
 		return err
 	}
-	record := deliver.Record{ID: strconv.FormatInt(r.Offset, 10)}
-	if !counts {
-		p.Done(record)
-		return nil
+	p.note(records, counts)
+	events := make([]eventstore.Event, 0, len(records)) // One piece of memory for all, as there are many.
+	ready := make([]deliver.Record, 0, len(records))
+	for i, r := range records {
+		if !counts[i] {
+			continue
+		}
+		n := len(events)
+		// One that counts and cannot be decoded must not vanish, nor be passed over.
+		if events, err = j.appendEvents(events, r); err != nil {
+			break
+		}
+		ready = append(ready, deliver.Record{ID: events[n].Position.Offset, Events: events[n:len(events):len(events)]})
 	}
-	// One that counts and cannot be decoded must not vanish, nor be passed over.
-	if record.Events, err = decode(r); err != nil {
-		return err
+	p.queue.Add(ready...)
+	return err
+}
+
+// note notes records that were taken. Those that do not count are done, and those that are done do not count any more.
+func (p *partition) note(records []*kgo.Record, counts []bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i, r := range records {
+		switch {
+		case !p.done.take(r.Offset):
+			counts[i] = false
+		case !counts[i]:
+			p.finished(r.Offset)
+		}
 	}
-	p.queue.Add(record)
-	return nil
 }
 
 // Done implements [deliver.Log].
@@ -155,16 +196,13 @@ func (p *partition) Done(r deliver.Record) {
 	p.Forget(r)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	i := sort.Search(len(p.open), func(i int) bool { return p.open[i].offset >= offset })
-	p.open[i].done = true
-	n := 0
-	for n < len(p.open) && p.open[n].done {
-		p.next = p.open[n].offset + 1
-		n++
-	}
-	if n > 0 {
-		p.open = p.open[n:]
-		deliver.Signal(p.more)
-		deliver.Signal(p.toCommit)
-	}
+	p.finished(offset)
+}
+
+// finished notes that a record is done. The caller holds the lock.
+func (p *partition) finished(offset int64) {
+	p.done.finish(offset)
+	p.changed = true
+	deliver.Signal(p.more)
+	deliver.Signal(p.toCommit)
 }

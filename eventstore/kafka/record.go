@@ -2,6 +2,8 @@ package kafka
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -11,13 +13,13 @@ import (
 
 // record is an append as Kafka takes it: fields are headers, and the payload is the value. With a payload, even an empty
 // one, the value is not nil, which would delete the key.
-func (s *store) record(partition int32, stream string, fields []record.Field) *kgo.Record {
+func (s *store) record(partition int32, stream string, fields record.Fields) *kgo.Record {
 	r := message(stream, fields)
 	r.Topic, r.Partition = s.events.name, partition
 	return r
 }
 
-func message(key string, fields []record.Field) *kgo.Record {
+func message(key string, fields record.Fields) *kgo.Record {
 	size := len(key)
 	for _, f := range fields {
 		size += len(f.Value)
@@ -39,25 +41,42 @@ func message(key string, fields []record.Field) *kgo.Record {
 	return r
 }
 
-// fieldsOf is the inverse of message. Of two headers with one name the last counts.
-func fieldsOf(r *kgo.Record) map[string]string {
-	fields := make(map[string]string, len(r.Headers)+1)
-	for _, h := range r.Headers {
-		fields[h.Key] = string(h.Value)
+// fieldsOf is the inverse of message.
+func fieldsOf(r *kgo.Record) record.Fields { return appendFields(nil, r) }
+
+// appendFields is fieldsOf into what there is room for. All values share one piece of memory: there are many, and short.
+func appendFields(fields record.Fields, r *kgo.Record) record.Fields {
+	size := len(r.Value)
+	for i := range r.Headers {
+		size += len(r.Headers[i].Value)
 	}
-	fields[record.Data] = string(r.Value)
+	var all strings.Builder
+	all.Grow(size)
+	add := func(name string, value []byte) {
+		from := all.Len()
+		all.Write(value)
+		fields = append(fields, record.Field{Name: name, Value: all.String()[from:]})
+	}
+	fields = slices.Grow(fields, len(r.Headers)+1)
+	for i := range r.Headers {
+		add(r.Headers[i].Key, r.Headers[i].Value)
+	}
+	add(record.Data, r.Value)
 	return fields
 }
 
 // decode returns the events of a record, with their positions.
-func decode(r *kgo.Record) ([]eventstore.Event, error) {
-	events, err := record.Decode(fieldsOf(r))
+func decode(r *kgo.Record) ([]eventstore.Event, error) { return appendEvents(nil, r, fieldsOf(r)) }
+
+func appendEvents(events []eventstore.Event, r *kgo.Record, fields record.Fields) ([]eventstore.Event, error) {
+	n := len(events)
+	events, err := record.Append(events, fields)
 	if err != nil {
-		return nil, fmt.Errorf("record at offset %d of partition %d: %w", r.Offset, r.Partition, err)
+		return events, fmt.Errorf("record at offset %d of partition %d: %w", r.Offset, r.Partition, err)
 	}
-	for i := range events {
-		events[i].Recorded = r.Timestamp.UTC()
-		events[i].Position = cursor{offset: r.Offset, event: i}.position(r.Partition)
+	for i := range events[n:] {
+		events[n+i].Recorded = r.Timestamp.UTC()
+		events[n+i].Position = cursor{offset: r.Offset, event: i}.position(r.Partition)
 	}
 	return events, nil
 }

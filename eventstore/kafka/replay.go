@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sort"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -55,7 +56,8 @@ type reel struct {
 	end       int64         // What there was when the replay began is before it.
 	skip      cursor        // Events up to here, of its record, were seen before.
 	seen      bool          // A record that is missing leaves a hole.
-	ready     []*kgo.Record // Read, not yet yielded.
+	ready     []*kgo.Record // Read, and not yet yielded. They count.
+	judge     judge
 }
 
 // reels finds for each partition where to begin, and where it ends now.
@@ -66,7 +68,7 @@ func (s *store) reels(ctx context.Context, from eventstore.Start) ([]*reel, erro
 	}
 	reels := make([]*reel, s.Partitions)
 	for p := range reels {
-		r := &reel{partition: int32(p), skip: cursor{offset: -1}}
+		r := &reel{partition: int32(p), skip: cursor{offset: -1}, judge: judge{store: s}}
 		if r.end, err = s.events.offset(ctx, r.partition, endOffset); err != nil {
 			return nil, err
 		}
@@ -137,9 +139,7 @@ func (s *store) merge(ctx context.Context, reels []*reel, yield func(eventstore.
 		if oldest == nil {
 			return true, nil
 		}
-		record := oldest.ready[0]
-		oldest.ready = oldest.ready[1:]
-		if more, err := s.yield(ctx, oldest, record, yield); err != nil || !more {
+		if more, err := oldest.yield(ctx, yield); err != nil || !more {
 			return false, err
 		}
 	}
@@ -163,25 +163,34 @@ func (s *store) fill(ctx context.Context, r *reel) error {
 		if pg.next == r.next {
 			return fmt.Errorf("partition %d has nothing at offset %d, and ends at %d: %w", r.partition, r.next, r.end, eventstore.ErrHistoryLost)
 		}
-		for _, record := range pg.records {
-			if record.Offset < r.end {
-				r.ready = append(r.ready, record)
-			}
+		beyond := sort.Search(len(pg.records), func(i int) bool { return pg.records[i].Offset >= r.end })
+		if err := r.take(ctx, pg.records[:beyond]); err != nil {
+			return err
 		}
 		r.next, r.seen = pg.next, true
 	}
 	return nil
 }
 
-// yield hands out the events of a record, if it counts.
-func (s *store) yield(ctx context.Context, r *reel, record *kgo.Record, yield func(eventstore.Event, error) bool) (more bool, err error) {
+// take makes those records ready that count.
+func (r *reel) take(ctx context.Context, records []*kgo.Record) error {
+	counts, err := r.judge.counts(ctx, records)
+	for i, record := range records {
+		if err == nil && counts[i] {
+			r.ready = append(r.ready, record)
+		}
+	}
+	return err
+}
+
+// yield hands out the events of the next record.
+func (r *reel) yield(ctx context.Context, yield func(eventstore.Event, error) bool) (more bool, err error) {
 	if ctx.Err() != nil {
 		return false, context.Cause(ctx)
 	}
-	if counts, err := s.counts(ctx, record); err != nil || !counts {
-		return err == nil, err
-	}
-	events, err := decode(record)
+	record := r.ready[0]
+	r.ready = r.ready[1:]
+	events, err := r.judge.decode(record)
 	if err != nil {
 		return false, err
 	}
@@ -196,19 +205,17 @@ func (s *store) yield(ctx context.Context, r *reel, record *kgo.Record, yield fu
 	return true, nil
 }
 
-// counts reports whether a record has events for readers.
-func (s *store) counts(ctx context.Context, r *kgo.Record) (bool, error) {
-	if r.Attrs.IsControl() {
-		return false, nil
-	}
-	e := entryOf(r)
-	if s.Streaming {
-		return e.Readable(), nil
-	}
-	if err := s.arbiter.Await(ctx, int(r.Partition), at(r.Offset+1)); err != nil {
+// hand yields the events of records that have come.
+func (r *reel) hand(ctx context.Context, records []*kgo.Record, yield func(eventstore.Event, error) bool) (more bool, err error) {
+	if err := r.take(ctx, records); err != nil {
 		return false, err
 	}
-	return s.arbiter.Counts(int(r.Partition), e), nil
+	for len(r.ready) > 0 {
+		if more, err := r.yield(ctx, yield); err != nil || !more {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // follow yields new events as they come, until ctx ends.
@@ -235,11 +242,14 @@ func (s *store) follow(ctx context.Context, reels []*reel, yield func(eventstore
 				return lost(e.Err)
 			}
 		}
-		for i := fetches.RecordIter(); !i.Done(); {
-			record := i.Next()
-			if more, err := s.yield(ctx, reels[record.Partition], record, yield); err != nil || !more {
-				return err
+		more := true
+		fetches.EachPartition(func(f kgo.FetchTopicPartition) {
+			if more && err == nil {
+				more, err = reels[f.Partition].hand(ctx, f.Records, yield)
 			}
+		})
+		if err != nil || !more {
+			return err
 		}
 	}
 }

@@ -120,7 +120,7 @@ func (s *shelf) put(r *kgo.Record) {
 		delete(s.at, string(r.Key))
 		return
 	}
-	version, err := strconv.ParseInt(fieldsOf(r)[record.SnapshotVersion], 10, 64)
+	version, err := strconv.ParseInt(fieldsOf(r).Get(record.SnapshotVersion), 10, 64)
 	if err == nil && version >= s.at[string(r.Key)].version {
 		s.at[string(r.Key)] = kept{r.Offset, version}
 	}

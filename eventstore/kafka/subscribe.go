@@ -9,6 +9,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/deliver"
@@ -27,13 +28,20 @@ const (
 
 	// pollRecords is how many records are taken from the client at a time.
 	pollRecords = 10_000
+
+	// patience is how long a partition that has enough records may keep others waiting. Then it is paused, which costs the
+	// records that the client has read ahead: they are read again.
+	patience = 100 * time.Millisecond
 )
 
 // Subscribe implements [eventstore.Subscriber]. Consumers share the partitions as members of a group; whoever gives one up
 // lets handlers finish and commits before the next one begins.
 func (s *store) Subscribe(ctx context.Context, h eventstore.Handler, opts ...eventstore.SubscribeOption) error {
 	return deliver.Subscribe(ctx, s.Binding, s.open, h, opts, func(base *deliver.Consumer) error {
-		c := &consumer{Consumer: base, store: s, toCommit: make(chan struct{}, 1), held: map[int32]*partition{}}
+		c := &consumer{
+			Consumer: base, store: s, toCommit: make(chan struct{}, 1), drained: make(chan struct{}, 1),
+			held: map[int32]*partition{}, notes: map[int32]string{},
+		}
 		return c.run()
 	})
 }
@@ -44,9 +52,11 @@ type consumer struct {
 	store    *store
 	client   *kgo.Client
 	toCommit chan struct{} // Has something when a partition has made progress.
+	drained  chan struct{} // Has something when a partition wants more records.
 
-	mu   sync.Mutex
-	held map[int32]*partition
+	mu    sync.Mutex
+	held  map[int32]*partition
+	notes map[int32]string // What was noted with the positions.
 }
 
 // fail is Fail with what to do about it.
@@ -80,6 +90,7 @@ func (c *consumer) options() []kgo.Opt {
 		kgo.BlockRebalanceOnPoll(), // So that nothing is delivered of a partition that was given up.
 		kgo.KeepControlRecords(),   // Their offsets are committed too.
 		kgo.ConsumeResetOffset(missing),
+		kgo.OnOffsetsFetched(c.fetched),
 		kgo.AdjustFetchOffsetsFn(c.adjust),
 		kgo.OnPartitionsAssigned(c.assigned),
 		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, places map[string][]int32) {
@@ -97,6 +108,7 @@ func (c *consumer) options() []kgo.Opt {
 // poll hands out what comes, until ctx ends.
 func (c *consumer) poll(ctx context.Context) {
 	for {
+		c.drain(ctx)
 		fetches := c.client.PollRecords(ctx, pollRecords)
 		if ctx.Err() != nil || fetches.IsClientClosed() {
 			return
@@ -106,13 +118,53 @@ func (c *consumer) poll(ctx context.Context) {
 		}
 		c.mu.Lock()
 		fetches.EachPartition(func(f kgo.FetchTopicPartition) {
-			if p := c.held[f.Partition]; p != nil && len(f.Records) > 0 {
+			if f.LogStartOffset > 0 && !c.store.Streaming {
+				c.fail(begins(f.Partition, f.LogStartOffset))
+			} else if p := c.held[f.Partition]; p != nil && len(f.Records) > 0 {
 				p.feed(f.Records)
 			}
 		})
 		c.mu.Unlock()
 		c.client.AllowRebalance()
 	}
+}
+
+// drain waits for partitions that have enough records, and leaves those alone for which it takes long.
+func (c *consumer) drain(ctx context.Context) {
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	for {
+		full := c.full()
+		if len(full) == 0 {
+			return
+		}
+		select {
+		case <-c.drained:
+		case <-late.C:
+			for _, p := range full {
+				p.pause()
+			}
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (c *consumer) full() (full []*partition) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range c.held {
+		if p.full() {
+			full = append(full, p)
+		}
+	}
+	return full
+}
+
+// begins says that a partition has forgotten records.
+func begins(partition int32, offset int64) error {
+	return fmt.Errorf("partition %d begins at offset %d: records were deleted: %w", partition, offset, eventstore.ErrHistoryLost)
 }
 
 // failIfFinal ends the subscription because of what does not pass by itself.
@@ -126,6 +178,30 @@ func (c *consumer) failIfFinal(err error) {
 		!errors.Is(err, kerr.IllegalGeneration) && !errors.Is(err, kerr.RebalanceInProgress):
 		c.fail(err)
 	}
+}
+
+// fetched keeps what is noted with the positions, before adjust looks at them.
+func (c *consumer) fetched(_ context.Context, _ *kgo.Client, r *kmsg.OffsetFetchResponse) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	keep := func(topic string, partition int32, note *string) {
+		if delete(c.notes, partition); topic == c.store.events.name && note != nil {
+			c.notes[partition] = *note
+		}
+	}
+	for _, t := range r.Topics {
+		for _, p := range t.Partitions {
+			keep(t.Topic, p.Partition, p.Metadata)
+		}
+	}
+	for _, g := range r.Groups { // As newer brokers answer.
+		for _, t := range g.Topics {
+			for _, p := range t.Partitions {
+				keep(t.Topic, p.Partition, p.Metadata)
+			}
+		}
+	}
+	return nil
 }
 
 // adjust looks at the positions that the group has, before anything is read.
@@ -143,10 +219,27 @@ func (c *consumer) adjust(ctx context.Context, offsets map[string]map[int32]kgo.
 				}
 				return nil, err
 			}
-			offsets[topic][p] = kgo.NewOffset().At(from)
+			offsets[topic][p] = kgo.NewOffset().At(c.begin(p, from))
 		}
 	}
 	return offsets, nil
+}
+
+// begin tells a partition its position, and returns from where on to read it. While nobody else in this process reads what is
+// before, somebody must, as that decides what counts.
+func (c *consumer) begin(number int32, position int64) (from int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p := c.held[number]; p != nil {
+		p.begin(position, decodeNote(c.notes[number], position))
+	}
+	if c.store.Streaming {
+		return position
+	}
+	if unread, tailed := c.store.arbiter.Unread(int(number)); !tailed {
+		return min(position, unread.Offset)
+	}
+	return position
 }
 
 // position returns from where on to read a partition.
@@ -163,7 +256,7 @@ func (c *consumer) position(ctx context.Context, p int32, committed int64) (int6
 	case err != nil:
 		return 0, err
 	case start > 0 && !c.store.Streaming:
-		return 0, fmt.Errorf("partition %d begins at offset %d: records were deleted: %w", p, start, eventstore.ErrHistoryLost)
+		return 0, begins(p, start)
 	case committed < start || committed > end: // Forgotten, or of a former log of that name.
 		return start, nil
 	}

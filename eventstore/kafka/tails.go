@@ -88,6 +88,13 @@ func (t *tails) add(partition int32, one *tail) error {
 	return nil
 }
 
+// reached notes the epoch of a record that somebody else has read, who goes on where a tail would.
+func (t *tails) reached(partition, epoch int32) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.epochs[partition] = max(epoch, t.epochs[partition])
+}
+
 func (t *tails) remove(partition int32) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

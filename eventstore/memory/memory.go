@@ -188,11 +188,7 @@ func (s *Store) Append(ctx context.Context, stream eventstore.StreamID, expected
 		return s.unchanged(stream, expected)
 	}
 	// Through the record and back, so that what comes out is what a broker would give.
-	values := make(map[string]string, len(fields))
-	for _, f := range fields {
-		values[f.Name] = f.Value
-	}
-	decoded, err := record.Decode(values)
+	decoded, err := record.Decode(fields)
 	if err != nil {
 		return 0, err
 	}

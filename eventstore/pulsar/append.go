@@ -38,7 +38,7 @@ func (s *store) Append(ctx context.Context, stream eventstore.StreamID, expected
 }
 
 // add appends to a streaming store.
-func (s *store) add(ctx context.Context, stream eventstore.StreamID, fields []record.Field) error {
+func (s *store) add(ctx context.Context, stream eventstore.StreamID, fields record.Fields) error {
 	ctx, done, err := s.open.Begin(ctx)
 	if err != nil {
 		return err

@@ -18,7 +18,7 @@ type log struct{ *store }
 
 // Publish implements [arbiter.Log]. Brokers acknowledge a record when the bookies have confirmed it, and name it as the last
 // one from then on.
-func (l log) Publish(partition int, stream string, fields []record.Field, failed func(error)) {
+func (l log) Publish(partition int, stream string, fields record.Fields, failed func(error)) {
 	topic, m := l.events(partition), message(stream, fields)
 	done := func(at place, err error) {
 		if err != nil {

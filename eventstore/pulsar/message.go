@@ -2,7 +2,6 @@ package pulsar
 
 import (
 	"fmt"
-	"maps"
 
 	"github.com/apache/pulsar-client-go/pulsar"
 
@@ -12,7 +11,7 @@ import (
 )
 
 // message is an append as Pulsar takes it: fields are properties, and the payload is the payload.
-func message(key string, fields []record.Field) *pulsar.ProducerMessage {
+func message(key string, fields record.Fields) *pulsar.ProducerMessage {
 	m := &pulsar.ProducerMessage{Key: key, Payload: []byte{}, Properties: make(map[string]string, len(fields))}
 	for _, f := range fields {
 		if f.Name == record.Data {
@@ -25,13 +24,13 @@ func message(key string, fields []record.Field) *pulsar.ProducerMessage {
 }
 
 // fieldsOf is the inverse of message.
-func fieldsOf(m pulsar.Message) map[string]string {
-	fields := maps.Clone(m.Properties())
-	if fields == nil {
-		fields = map[string]string{}
+func fieldsOf(m pulsar.Message) record.Fields {
+	properties := m.Properties()
+	fields := make(record.Fields, 0, len(properties)+1)
+	for name, value := range properties {
+		fields = append(fields, record.Field{Name: name, Value: value})
 	}
-	fields[record.Data] = string(m.Payload())
-	return fields
+	return append(fields, record.Field{Name: record.Data, Value: string(m.Payload())})
 }
 
 // decode returns the events of a record, with their positions.

@@ -10,6 +10,7 @@ import (
 	"github.com/apache/pulsar-client-go/pulsar"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/arbiter"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
 )
 
@@ -156,10 +157,9 @@ func (s *store) counts(ctx context.Context, partition int, m pulsar.Message) (bo
 	if s.Streaming {
 		return e.Readable(), nil
 	}
-	if err := s.arbiter.Await(ctx, partition, after(e.Position)); err != nil {
-		return false, err
-	}
-	return s.arbiter.Counts(partition, e), nil
+	counts := make([]bool, 1)
+	err := s.arbiter.Judge(ctx, partition, []arbiter.Entry{e}, counts)
+	return counts[0], err
 }
 
 // arrival is a record that came, or what keeps others from coming.

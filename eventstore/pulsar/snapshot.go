@@ -204,8 +204,8 @@ func (s *store) loadSnapshot(ctx context.Context, stream eventstore.StreamID) (e
 
 func snapshotOf(stream eventstore.StreamID, m pulsar.Message) (eventstore.Snapshot, error) {
 	fields := fieldsOf(m)
-	if fields[snapshotEmpty] == "true" {
-		fields[record.Data] = ""
+	if fields.Get(snapshotEmpty) == "true" {
+		fields = append(fields, record.Field{Name: record.Data})
 	}
 	return record.DecodeSnapshot(stream, fields)
 }

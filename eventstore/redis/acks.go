@@ -165,7 +165,7 @@ func deadLetter(m redis.XMessage) (eventstore.DeadLetter, error) {
 	if err != nil {
 		return eventstore.DeadLetter{}, err
 	}
-	d, err := record.DecodeDeadLetter(fieldsOf(m), written.time())
+	d, err := record.DecodeDeadLetter(fieldsOf(m.Values), written.time())
 	if err != nil {
 		return d, err
 	}

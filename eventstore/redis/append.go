@@ -39,7 +39,7 @@ func (s *store) Append(ctx context.Context, stream eventstore.StreamID, expected
 
 // appendAgain repeats an append whose reply was lost. A conflict is then the truth only if the stream has gone past the
 // expected version: otherwise the first copy, if it is still under way, could yet succeed.
-func (s *store) appendAgain(ctx context.Context, stream eventstore.StreamID, expected eventstore.Version, events []eventstore.EventData, fields []record.Field) (eventstore.Version, error) {
+func (s *store) appendAgain(ctx context.Context, stream eventstore.StreamID, expected eventstore.Version, events []eventstore.EventData, fields record.Fields) (eventstore.Version, error) {
 	v, err := s.append(ctx, stream, expected, events, fields)
 	if c, ok := errors.AsType[*eventstore.ConcurrencyError](err); ok && c.Actual < c.Expected {
 		return 0, errors.New("the reply was lost, and the stream is not yet at the expected version")
@@ -47,7 +47,7 @@ func (s *store) appendAgain(ctx context.Context, stream eventstore.StreamID, exp
 	return v, err
 }
 
-func (s *store) append(ctx context.Context, stream eventstore.StreamID, expected eventstore.Version, events []eventstore.EventData, fields []record.Field) (eventstore.Version, error) {
+func (s *store) append(ctx context.Context, stream eventstore.StreamID, expected eventstore.Version, events []eventstore.EventData, fields record.Fields) (eventstore.Version, error) {
 	p := s.partition(stream)
 	keys := []string{layout.RedisEvents(s.Store, p), layout.RedisIndex(s.Store, p, stream.String())}
 	first := ""
@@ -72,7 +72,7 @@ func (s *store) append(ctx context.Context, stream eventstore.StreamID, expected
 }
 
 // add appends to a streaming store, which has no index. It is not repeated: no one could tell the copies apart.
-func (s *store) add(ctx context.Context, stream eventstore.StreamID, fields []record.Field) error {
+func (s *store) add(ctx context.Context, stream eventstore.StreamID, fields record.Fields) error {
 	if len(fields) == 0 {
 		return nil
 	}
@@ -80,7 +80,7 @@ func (s *store) add(ctx context.Context, stream eventstore.StreamID, fields []re
 	return s.client.XAdd(ctx, &redis.XAddArgs{Stream: key, Values: flat(fields)}).Err()
 }
 
-func flat(fields []record.Field) []any {
+func flat(fields record.Fields) []any {
 	out := make([]any, 0, 2*len(fields))
 	for _, f := range fields {
 		out = append(out, f.Name, f.Value)

@@ -98,7 +98,7 @@ func decode(p int, m redis.XMessage) ([]eventstore.Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	events, err := record.Decode(fieldsOf(m))
+	events, err := record.Decode(fieldsOf(m.Values))
 	if err != nil {
 		return nil, fmt.Errorf("entry %s of partition %d: %w", m.ID, p, err)
 	}
@@ -109,10 +109,12 @@ func decode(p int, m redis.XMessage) ([]eventstore.Event, error) {
 	return events, nil
 }
 
-func fieldsOf(m redis.XMessage) map[string]string {
-	fields := make(map[string]string, len(m.Values))
-	for name, value := range m.Values {
-		fields[name], _ = value.(string)
+// fieldsOf returns fields as the client shows them: those of entries are any, those of hashes strings.
+func fieldsOf[T any](values map[string]T) record.Fields {
+	fields := make(record.Fields, 0, len(values))
+	for name, value := range values {
+		s, _ := any(value).(string)
+		fields = append(fields, record.Field{Name: name, Value: s})
 	}
 	return fields
 }

@@ -38,7 +38,7 @@ func (s *store) LoadSnapshot(ctx context.Context, stream eventstore.StreamID) (e
 	if err != nil {
 		return eventstore.Snapshot{}, fmt.Errorf("cannot load snapshot of %s: %w", stream, err)
 	}
-	snapshot, err := record.DecodeSnapshot(stream, fields)
+	snapshot, err := record.DecodeSnapshot(stream, fieldsOf(fields))
 	if err != nil {
 		return snapshot, fmt.Errorf("cannot load snapshot of %s: %w", stream, err)
 	}

@@ -24,6 +24,7 @@ import (
 var (
 	output   = flag.String("bench.json", "", "measure in earnest, print a table, and write the figures to this file")
 	backends = flag.String("bench.backends", "kafka,pulsar,redis", "which drivers are measured, separated by commas")
+	measures = flag.String("bench.measures", "append,subscribe,load,restart", "what is measured, separated by commas")
 )
 
 func TestMain(m *testing.M) { pulsartest.Main(m) }
@@ -94,6 +95,26 @@ func (s subject) measure(t *testing.T, size sizes, r *report.Report) {
 	add := func(name string, value float64, unit string) {
 		r.Add(report.Measure{Measure: name, Backend: s.name, Value: value, Unit: unit, Goal: s.goals[name]})
 	}
+	chosen := strings.Split(*measures, ",")
+	if slices.Contains(chosen, "append") {
+		s.append(t, size, add)
+	}
+	if slices.Contains(chosen, "subscribe") {
+		raw, own := s.consume(t, size)
+		add("subscribe", own, "events/s")
+		add("subscribe, raw", raw, "events/s")
+		add("subscribe, of raw", 100*own/raw, "%")
+	}
+	if slices.Contains(chosen, "load") {
+		add("load a stream of 100 events, p50", ms(s.load(t, size)), "ms")
+	}
+	if slices.Contains(chosen, "restart") {
+		s.reopen(t, size, add)
+	}
+}
+
+func (s subject) append(t *testing.T, size sizes, add func(name string, value float64, unit string)) {
+	t.Helper()
 	for _, n := range size.inFlight {
 		raw, own := s.appendRounds(t, size, n)
 		what := fmt.Sprintf("append, %d in flight", n)
@@ -106,12 +127,6 @@ func (s subject) measure(t *testing.T, size sizes, r *report.Report) {
 		add(what+", raw", raw.perSecond, "events/s")
 		add(what+", of raw", 100*own.perSecond/raw.perSecond, "%")
 	}
-	raw, own := s.consume(t, size)
-	add("subscribe", own, "events/s")
-	add("subscribe, raw", raw, "events/s")
-	add("subscribe, of raw", 100*own/raw, "%")
-	add("load a stream of 100 events, p50", ms(s.load(t, size)), "ms")
-	s.reopen(t, size, add)
 }
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

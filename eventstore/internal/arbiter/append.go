@@ -33,7 +33,7 @@ type Append struct {
 	Stream   eventstore.StreamID
 	Expected eventstore.Version // may be [eventstore.Any]
 	ID       string             // of the first event
-	Fields   []record.Field     // as [record.Encode] makes them; none: only the expectation is checked
+	Fields   record.Fields      // as [record.Encode] makes them; none: only the expectation is checked
 }
 
 // Append carries out an append, as [eventstore.Appender] has it. Appends to one stream wait for each other here: in the log
@@ -222,7 +222,7 @@ const again = 100 * time.Millisecond
 
 // publish puts a record into the log and waits for its verdict. It repeats what may be missing: a copy changes nothing, as
 // the stream can pass the record's base only once.
-func (w *writer) publish(ctx context.Context, a *attempt, fields []record.Field) (verdict, error) {
+func (w *writer) publish(ctx context.Context, a *attempt, fields record.Fields) (verdict, error) {
 	failed := func(err error) {
 		select {
 		case a.failed <- err:

@@ -40,7 +40,7 @@ type Log interface {
 	// failed is called, at most once, if the record may be missing. With an error that matches [ErrRefused] it is certain
 	// that the record is not in the log and never will be; after any other, the arbiter looks, and publishes again. A log
 	// that repeats by itself is welcome: copies do no harm.
-	Publish(partition int, stream string, fields []record.Field, failed func(error))
+	Publish(partition int, stream string, fields record.Fields, failed func(error))
 
 	// Tail reads a partition from a position on, and calls fold with what it reads, in order and without holes, until ctx
 	// ends. The zero Position is the beginning of the partition. It waits out what passes, such as a broker that is gone.
@@ -136,20 +136,32 @@ func (a *Arbiter) CatchUp(ctx context.Context, stream eventstore.StreamID) error
 	return a.partition(stream.String()).catchUp(ctx)
 }
 
-// Await returns when the partition was read up to a position, exclusive.
-func (a *Arbiter) Await(ctx context.Context, partition int, to Position) error {
-	return a.partitions[partition].await(ctx, to)
+// Unread returns up to where a partition was read. tailed says that a tail goes on there; else whoever reads the partition
+// anyway had better begin there, and tell [Arbiter.Judge].
+func (a *Arbiter) Unread(partition int) (from Position, tailed bool) {
+	p := a.partitions[partition]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.next, p.reading
+}
+
+// Judge tells of records that follow each other in a partition, without holes, which of them count. Whoever asks has read
+// them, to deliver them or to replay them. The arbiter folds them as well if it is just there: so a process that only
+// consumes reads nothing twice. Else it waits until it was told as much by the tail.
+func (a *Arbiter) Judge(ctx context.Context, partition int, entries []Entry, counts []bool) error {
+	p := a.partitions[partition]
+	judged, err := p.judgeRead(entries, counts)
+	if judged || err != nil {
+		return err
+	}
+	if err := p.await(ctx, entries[len(entries)-1].Position.after()); err != nil {
+		return err
+	}
+	_, err = p.judgeRead(entries, counts)
+	return err
 }
 
 // Acknowledged tells of a record that this process has published, and where it is now. A log need not tell; if it does,
 // the record is judged at once if it is the next one, and nobody waits until the tail brings it. The log must have it for
 // good: whoever asks for the end from now on is told one that is after it.
 func (a *Arbiter) Acknowledged(partition int, e Entry) { a.partitions[partition].acknowledged(&e) }
-
-// Counts reports whether the record of an entry counts. The partition must have been read beyond it: see [Arbiter.Await].
-func (a *Arbiter) Counts(partition int, e Entry) bool {
-	p := a.partitions[partition]
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return e.Valid() && p.index.has(e)
-}

@@ -25,14 +25,14 @@ func entry(offset int64, stream, version, id string) Entry {
 	return entryOf(offset, recordOf(stream, version, id))
 }
 
-func recordOf(stream, version, id string, more ...record.Field) []record.Field {
-	return append([]record.Field{
+func recordOf(stream, version, id string, more ...record.Field) record.Fields {
+	return append(record.Fields{
 		{Name: record.Subject, Value: stream}, {Name: record.Version, Value: version}, {Name: record.ID, Value: id},
 	}, more...)
 }
 
-func batchOf(count string) []record.Field {
-	return []record.Field{{Name: record.ContentType, Value: record.BatchContentType}, {Name: record.Count, Value: count}}
+func batchOf(count string) record.Fields {
+	return record.Fields{{Name: record.ContentType, Value: record.BatchContentType}, {Name: record.Count, Value: count}}
 }
 
 func TestRule(t *testing.T) {
@@ -43,37 +43,37 @@ func TestRule(t *testing.T) {
 	genesis := record.Field{Name: record.ContentType, Value: layout.GenesisType}
 	cases := map[string]struct {
 		reason  string
-		records [][]record.Field
+		records []record.Fields
 		counts  []bool
 		version int64
 	}{
 		"InTurn": {
 			reason:  "Every record begins where the one before ended.",
-			records: [][]record.Field{recordOf("order/42", "1", "a"), recordOf("order/42", "2", "b")}, counts: []bool{true, true}, version: 2,
+			records: []record.Fields{recordOf("order/42", "1", "a"), recordOf("order/42", "2", "b")}, counts: []bool{true, true}, version: 2,
 		},
 		"Race": {
 			reason:  "Of two at one version the first wins.",
-			records: [][]record.Field{recordOf("order/42", "1", "a"), recordOf("order/42", "1", "b")}, counts: []bool{true, false}, version: 1,
+			records: []record.Fields{recordOf("order/42", "1", "a"), recordOf("order/42", "1", "b")}, counts: []bool{true, false}, version: 1,
 		},
 		"Ahead": {
 			reason:  "A record that is ahead is void, and stays void when the stream gets there.",
-			records: [][]record.Field{recordOf("order/42", "2", "b"), recordOf("order/42", "1", "a")}, counts: []bool{false, true}, version: 1,
+			records: []record.Fields{recordOf("order/42", "2", "b"), recordOf("order/42", "1", "a")}, counts: []bool{false, true}, version: 1,
 		},
 		"Copy": {
 			reason:  "A copy is void.",
-			records: [][]record.Field{recordOf("order/42", "1", "a"), recordOf("order/42", "1", "a")}, counts: []bool{true, false}, version: 1,
+			records: []record.Fields{recordOf("order/42", "1", "a"), recordOf("order/42", "1", "a")}, counts: []bool{true, false}, version: 1,
 		},
 		"Batch": {
 			reason:  "A batch moves the version by its count.",
-			records: [][]record.Field{recordOf("order/42", "1", "a", batchOf("3")...), recordOf("order/42", "4", "b")}, counts: []bool{true, true}, version: 4,
+			records: []record.Fields{recordOf("order/42", "1", "a", batchOf("3")...), recordOf("order/42", "4", "b")}, counts: []bool{true, true}, version: 4,
 		},
 		"CountOfOne": {
 			reason:  "Only a batch has a count.",
-			records: [][]record.Field{recordOf("order/42", "1", "a", record.Field{Name: record.Count, Value: "9"})}, counts: []bool{true}, version: 1,
+			records: []record.Fields{recordOf("order/42", "1", "a", record.Field{Name: record.Count, Value: "9"})}, counts: []bool{true}, version: 1,
 		},
 		"Envelope": {
 			reason: "What has no envelope that can be understood is passed over.",
-			records: [][]record.Field{
+			records: []record.Fields{
 				recordOf("", "1", "a"), recordOf("order/42", "1", ""), recordOf("order/42", "", "a"), recordOf("order/42", "0", "a"),
 				recordOf("order/42", "1.0", "a"), recordOf("order/42", "9007199254740993", "a"), recordOf("order", "1", "a"),
 				recordOf("order/42", "1", "a", batchOf("")...), recordOf("order/42", "1", "a", batchOf("0")...),
@@ -83,7 +83,7 @@ func TestRule(t *testing.T) {
 		},
 		"Twice": {
 			reason: "Of two fields of one name the last counts.",
-			records: [][]record.Field{
+			records: []record.Fields{
 				recordOf("order/42", "9", "a", record.Field{Name: record.Version, Value: "1"}),
 				recordOf("order/42", "2", "b", record.Field{Name: record.Version, Value: "9"}),
 			},
@@ -91,7 +91,7 @@ func TestRule(t *testing.T) {
 		},
 		"Elsewhere": {
 			reason:  "A stream lives in one partition.",
-			records: [][]record.Field{recordOf(elsewhere, "1", "a")}, counts: []bool{false},
+			records: []record.Fields{recordOf(elsewhere, "1", "a")}, counts: []bool{false},
 		},
 	}
 	for name, tc := range cases {
@@ -99,14 +99,18 @@ func TestRule(t *testing.T) {
 			a := New(newFakeLog(2, 1, faults{}), 2)
 			defer a.Close()
 			p := a.partition("order/42")
-			counts := make([]bool, 0, len(tc.records))
+			entries := make([]Entry, len(tc.records))
 			for i, fields := range tc.records {
-				e := entryOf(int64(i), fields)
-				p.fold([]Entry{e}, e.Position.after())
-				counts = append(counts, a.Counts(p.number, e))
+				entries[i] = entryOf(int64(i), fields)
 			}
-			if diff := cmp.Diff(tc.counts, counts); diff != "" {
-				t.Errorf("%s\n-want, +got:\n%s", tc.reason, diff)
+			for _, when := range []string{"read by who asks", "read before"} {
+				counts := make([]bool, len(entries))
+				if err := a.Judge(t.Context(), p.number, entries, counts); err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(tc.counts, counts); diff != "" {
+					t.Errorf("%s\n%s, -want, +got:\n%s", tc.reason, when, diff)
+				}
 			}
 			if got := p.index.version("order/42"); got != tc.version {
 				t.Errorf("%s\nversion %d, want %d", tc.reason, got, tc.version)
@@ -177,7 +181,7 @@ type scripted struct {
 	end     func() (Position, error)
 }
 
-func (s scripted) Publish(p int, stream string, fields []record.Field, failed func(error)) {
+func (s scripted) Publish(p int, stream string, fields record.Fields, failed func(error)) {
 	if s.publish != nil {
 		s.publish(failed)
 		return
@@ -277,8 +281,8 @@ func TestClose(t *testing.T) {
 			}
 		})
 		wg.Go(func() {
-			if err := a.Await(t.Context(), 0, Position{Offset: 9}); !errors.Is(err, lifetime.ErrClosed) {
-				t.Errorf("Await: %v, want ErrClosed", err)
+			if err := a.Judge(t.Context(), 0, []Entry{entry(9, "order/42", "1", "a")}, make([]bool, 1)); !errors.Is(err, lifetime.ErrClosed) {
+				t.Errorf("Judge: %v, want ErrClosed", err)
 			}
 		})
 		synctest.Wait()

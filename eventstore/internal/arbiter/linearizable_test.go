@@ -156,8 +156,8 @@ func look(_ context.Context, log *fakeLog, a *Arbiter, stream eventstore.StreamI
 	return out, err
 }
 
-func fieldsOf(stream eventstore.StreamID, id string) []record.Field {
-	return []record.Field{{Name: record.Subject, Value: stream.String()}, {Name: record.ID, Value: id}}
+func fieldsOf(stream eventstore.StreamID, id string) record.Fields {
+	return record.Fields{{Name: record.Subject, Value: stream.String()}, {Name: record.ID, Value: id}}
 }
 
 func TestLinearizable(t *testing.T) {

@@ -17,7 +17,7 @@ type fakeLog struct {
 
 	mu         sync.Mutex
 	random     *rand.Rand
-	partitions [][][]record.Field
+	partitions [][]record.Fields
 	published  int
 	changed    chan struct{}
 }
@@ -35,7 +35,7 @@ type faults struct {
 
 func newFakeLog(partitions int, seed uint64, f faults) *fakeLog {
 	return &fakeLog{
-		faults: f, random: rand.New(rand.NewPCG(seed, 1)), partitions: make([][][]record.Field, partitions), changed: make(chan struct{}),
+		faults: f, random: rand.New(rand.NewPCG(seed, 1)), partitions: make([][]record.Fields, partitions), changed: make(chan struct{}),
 	}
 }
 
@@ -54,11 +54,11 @@ func (l *fakeLog) happens(p float64) bool {
 	return l.random.Float64() < p
 }
 
-func (l *fakeLog) Publish(p int, _ string, fields []record.Field, failed func(error)) {
+func (l *fakeLog) Publish(p int, _ string, fields record.Fields, failed func(error)) {
 	l.publish(p, fields, failed, func(Entry) {})
 }
 
-func (l *fakeLog) publish(p int, fields []record.Field, failed func(error), acknowledged func(Entry)) {
+func (l *fakeLog) publish(p int, fields record.Fields, failed func(error), acknowledged func(Entry)) {
 	l.mu.Lock()
 	l.published++
 	l.mu.Unlock()
@@ -100,7 +100,7 @@ type telling struct {
 	arbiter *Arbiter
 }
 
-func (l *telling) Publish(p int, _ string, fields []record.Field, failed func(error)) {
+func (l *telling) Publish(p int, _ string, fields record.Fields, failed func(error)) {
 	l.publish(p, fields, failed, func(e Entry) { l.arbiter.Acknowledged(p, e) })
 }
 
@@ -149,7 +149,7 @@ func (l *fakeLog) End(_ context.Context, p int) (Position, error) {
 	return Position{Offset: end}, nil
 }
 
-func entryOf(offset int64, fields []record.Field) Entry {
+func entryOf(offset int64, fields record.Fields) Entry {
 	e := NewEntry(Position{Offset: offset})
 	for _, f := range fields {
 		e.Field(f.Name, []byte(f.Value))

@@ -141,6 +141,29 @@ func (p *partition) acknowledged(e *Entry) {
 	}
 }
 
+// judgeRead judges records that somebody else has read, unless there are others before them that nobody has folded.
+func (p *partition) judgeRead(entries []Entry, counts []bool) (judged bool, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.lost != nil:
+		return false, p.lost
+	case p.shutDown:
+		return false, lifetime.ErrClosed
+	case p.next.Before(entries[0].Position):
+		return false, nil
+	}
+	for i := range entries {
+		if e := &entries[i]; e.Position.Before(p.next) {
+			counts[i] = e.Valid() && p.index.has(*e)
+		} else {
+			counts[i] = p.judge(e)
+		}
+	}
+	p.wake()
+	return true, nil
+}
+
 // wake settles the barriers that hold now. The caller holds the lock.
 func (p *partition) wake() {
 	if len(p.goals) == 0 {
@@ -159,12 +182,12 @@ func (p *partition) wake() {
 }
 
 // judge is the rule. The caller holds the lock.
-func (p *partition) judge(e *Entry) {
+func (p *partition) judge(e *Entry) (counts bool) {
 	p.next = e.Position.after()
 	if !e.Valid() {
-		return
+		return false
 	}
-	h, counts := p.index.streams[string(e.stream)], false
+	h := p.index.streams[string(e.stream)]
 	switch {
 	case h != nil:
 		counts = e.base == h.version
@@ -175,18 +198,15 @@ func (p *partition) judge(e *Entry) {
 	if counts {
 		p.index.add(h, e)
 	}
-	n, ok := p.ours(e.attempt)
-	if !ok {
-		return
-	}
-	if a := p.attempts[n]; a != nil {
-		delete(p.attempts, n)
+	if n, ok := p.ours(e.attempt); ok && p.attempts[n] != nil {
 		v := verdict{counts: counts}
 		if h != nil {
 			v.version = h.version
 		}
-		a.settle(v)
+		p.attempts[n].settle(v)
+		delete(p.attempts, n)
 	}
+	return counts
 }
 
 // after is the place after a record.

@@ -52,135 +52,162 @@ type Queue struct {
 	waiting map[eventstore.StreamID][]Record // A stream is in it while one goroutine works on it.
 }
 
-// Add begins the delivery of a record, after those of the same stream that were added before. It does not block.
-func (q *Queue) Add(r Record) {
-	if q.delivery.Unordered || len(r.Events) == 0 {
-		q.wg.Go(func() { q.deliver(r) })
-		return
-	}
-	stream := r.Events[0].Stream
+// turn is how many records of a stream are delivered until others get its slot, if they wait for one.
+const turn = 16
+
+// Add begins the delivery of records, each after those of the same stream that were added before. It does not block.
+func (q *Queue) Add(records ...Record) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	busy, ok := q.waiting[stream]
-	if ok {
+	for i, r := range records {
+		if q.delivery.Unordered || len(r.Events) == 0 {
+			q.wg.Go(func() { q.deliver(records[i : i+1]) })
+			continue
+		}
+		stream := r.Events[0].Stream
+		busy, ok := q.waiting[stream]
 		q.waiting[stream] = append(busy, r)
-		return
+		if !ok {
+			q.wg.Go(func() { q.drain(stream) })
+		}
 	}
-	q.waiting[stream] = nil
-	q.wg.Go(func() { q.drain(stream, r) })
 }
 
 // Wait returns when nothing is being delivered any more: all is done, or stop has ended and running handlers returned.
 func (q *Queue) Wait() { q.wg.Wait() }
 
-func (q *Queue) drain(stream eventstore.StreamID, r Record) {
-	for ok := true; ok; r, ok = q.next(stream) {
-		if !q.deliver(r) {
+func (q *Queue) drain(stream eventstore.StreamID) {
+	for records := q.next(stream); len(records) > 0; records = q.next(stream) {
+		if !q.deliver(records) {
 			return // Stopped. The stream stays in waiting, so that nothing overtakes.
 		}
 	}
 }
 
-func (q *Queue) next(stream eventstore.StreamID) (Record, bool) {
+func (q *Queue) next(stream eventstore.StreamID) []Record {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	rest := q.waiting[stream]
 	if len(rest) == 0 {
 		delete(q.waiting, stream)
-		return Record{}, false
+		return nil
 	}
-	q.waiting[stream] = rest[1:]
-	return rest[0], true
+	n := min(len(rest), turn)
+	q.waiting[stream] = rest[n:]
+	return rest[:n]
 }
 
-// deliver reports whether the record is done.
-func (q *Queue) deliver(r Record) bool {
-	for i, e := range r.Events {
-		if len(q.delivery.EventTypes) > 0 && !slices.Contains(q.delivery.EventTypes, e.Type) {
-			continue
+// deliver reports whether the records are done.
+func (q *Queue) deliver(records []Record) bool {
+	w := worker{Queue: q}
+	defer w.leave()
+	for _, r := range records {
+		for i, e := range r.Events {
+			if len(q.delivery.EventTypes) > 0 && !slices.Contains(q.delivery.EventTypes, e.Type) {
+				continue
+			}
+			if !w.event(r, i) {
+				return false
+			}
 		}
-		if !q.event(r, i) {
-			return false
-		}
+		q.log.Done(r)
 	}
-	q.log.Done(r)
 	return true
 }
 
+// worker delivers some records, one after the other. It has a slot from its first handler on, but while it waits.
+type worker struct {
+	*Queue
+
+	slot bool
+}
+
+// enter waits for a slot. It is false if begin ended first.
+func (w *worker) enter(begin context.Context) bool {
+	if !w.slot {
+		select {
+		case w.slots <- struct{}{}:
+			w.slot = true
+		case <-begin.Done():
+		}
+	}
+	return begin.Err() == nil
+}
+
+func (w *worker) leave() {
+	if w.slot {
+		<-w.slots
+		w.slot = false
+	}
+}
+
 // event reports whether the i-th event was handled or given up; if not, the queue was stopped.
-func (q *Queue) event(r Record, i int) bool {
-	attempts, dead := q.log.Attempts(r, i)
+func (w *worker) event(r Record, i int) bool {
+	attempts, dead := w.log.Attempts(r, i)
 	if dead {
 		return true
 	}
 	for {
-		begin := q.stop
+		begin := w.stop
 		if i > 0 {
-			begin = q.work // A record that was begun is finished, as it is acknowledged whole.
+			begin = w.work // A record that was begun is finished, as it is acknowledged whole.
 		}
-		err, ran := q.call(begin, r.Events[i])
-		if !ran {
+		if !w.enter(begin) {
 			return false
 		}
+		err := w.handle(r.Events[i])
 		if err == nil {
 			return true
 		}
-		if q.work.Err() != nil {
+		if w.work.Err() != nil {
 			return false // The handler was told to stop: not its failure.
 		}
 		attempts++
-		giveUp := eventstore.IsPermanent(err) || attempts >= q.delivery.MaxDeliveries
-		if giveUp && q.delivery.DeadLetter {
-			return q.bury(r, i, attempts, err)
+		giveUp := eventstore.IsPermanent(err) || attempts >= w.delivery.MaxDeliveries
+		if giveUp && w.delivery.DeadLetter {
+			return w.bury(r, i, attempts, err)
 		}
 		if eventstore.IsPermanent(err) {
-			q.fail(fmt.Errorf("cannot handle event %s of %s, and the subscription has no dead letters: %w", r.Events[i].ID, r.Events[i].Stream, err))
+			w.fail(fmt.Errorf("cannot handle event %s of %s, and the subscription has no dead letters: %w", r.Events[i].ID, r.Events[i].Stream, err))
 			return false
 		}
-		_ = q.log.Failed(q.work, r, i, attempts) // At worst the event is tried more often.
-		if !q.sleep(q.delivery.Backoff(attempts)) {
+		_ = w.log.Failed(w.work, r, i, attempts) // At worst the event is tried more often.
+		if !w.sleep(w.delivery.Backoff(attempts)) {
 			return false
 		}
 	}
 }
 
-func (q *Queue) bury(r Record, i, attempts int, cause error) bool {
+func (w *worker) bury(r Record, i, attempts int, cause error) bool {
+	w.leave()
 	for n := 1; ; n++ {
-		if err := q.log.Dead(q.work, r, i, attempts, cause); err == nil {
+		if err := w.log.Dead(w.work, r, i, attempts, cause); err == nil {
 			return true
 		}
-		if !q.sleep(q.delivery.Backoff(n)) {
+		if !w.sleep(w.delivery.Backoff(n)) {
 			return false
 		}
 	}
 }
 
-// call runs the handler once a slot is free. ran is false if begin ended first.
-func (q *Queue) call(begin context.Context, e eventstore.Event) (err error, ran bool) { //nolint:revive,staticcheck // The error is the handler's, not call's.
-	select {
-	case q.slots <- struct{}{}:
-	case <-begin.Done():
-		return nil, false
-	}
-	defer func() { <-q.slots }()
-	if begin.Err() != nil {
-		return nil, false
-	}
+// handle runs the handler. One that panics has failed.
+func (w *worker) handle(e eventstore.Event) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err, ran = fmt.Errorf("handler panicked: %v\n%s", p, debug.Stack()), true
+			err = fmt.Errorf("handler panicked: %v\n%s", p, debug.Stack())
 		}
 	}()
-	return q.handler(q.work, e), true
+	return w.handler(w.work, e)
 }
 
-func (q *Queue) sleep(d time.Duration) bool {
+func (w *worker) sleep(d time.Duration) bool {
+	w.leave()
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
 		return true
-	case <-q.stop.Done():
+	case <-w.stop.Done():
 		return false
 	}
 }

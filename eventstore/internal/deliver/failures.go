@@ -3,6 +3,7 @@ package deliver
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 )
 
 // Failures counts failed deliveries in this process, as [Log] asks for it. After a crash, or where another consumer goes on,
@@ -10,10 +11,14 @@ import (
 type Failures struct {
 	mu      sync.Mutex
 	byEvent map[string]int // -1: it is a dead letter.
+	some    atomic.Bool    // There are any: most events never fail.
 }
 
 // Attempts implements [Log].
 func (f *Failures) Attempts(r Record, i int) (n int, dead bool) {
+	if !f.some.Load() {
+		return 0, false
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	n = f.byEvent[r.Events[i].Position.Offset]
@@ -36,13 +41,18 @@ func (f *Failures) note(r Record, i, n int) {
 		f.byEvent = map[string]int{}
 	}
 	f.byEvent[r.Events[i].Position.Offset] = n
+	f.some.Store(true)
 }
 
 // Forget forgets a record that is done.
 func (f *Failures) Forget(r Record) {
+	if !f.some.Load() {
+		return
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, e := range r.Events {
 		delete(f.byEvent, e.Position.Offset)
 	}
+	f.some.Store(len(f.byEvent) > 0)
 }

@@ -9,7 +9,7 @@ import (
 
 // ForAppend checks an append against what the store allows, and returns its record and its events with all defaults. Both
 // are nil if there are no events to append.
-func ForAppend(b eventstore.Binding, s eventstore.StreamID, expected eventstore.Version, events []eventstore.EventData) ([]Field, []eventstore.EventData, error) {
+func ForAppend(b eventstore.Binding, s eventstore.StreamID, expected eventstore.Version, events []eventstore.EventData) (Fields, []eventstore.EventData, error) {
 	if err := s.Validate(); err != nil {
 		return nil, nil, err
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 )
 
-func encodeBatch(source string, stream eventstore.StreamID, events []eventstore.EventData) ([]Field, error) {
+func encodeBatch(source string, stream eventstore.StreamID, events []eventstore.EventData) (Fields, error) {
 	if len(events) == 0 {
 		return nil, errors.New("cannot encode an append of no events")
 	}
@@ -27,7 +27,7 @@ func encodeBatch(source string, stream eventstore.StreamID, events []eventstore.
 	if err != nil {
 		return nil, fmt.Errorf("cannot encode batch: %w", err)
 	}
-	return []Field{
+	return Fields{
 		{SpecVersion, specVersion},
 		{ID, events[0].ID},
 		{Source, source},
@@ -88,23 +88,23 @@ func isJSON(contentType string) bool {
 	return err == nil && (typ == "application/json" || strings.HasSuffix(typ, "+json"))
 }
 
-func decodeBatch(fields map[string]string) ([]eventstore.Event, error) {
+func (v *envelope) appendBatch(events []eventstore.Event) ([]eventstore.Event, error) {
 	var batch []map[string]json.RawMessage
-	if err := json.Unmarshal([]byte(fields[Data]), &batch); err != nil {
-		return nil, fmt.Errorf("batch is not valid JSON: %w", err)
+	if err := json.Unmarshal([]byte(v.data), &batch); err != nil {
+		return events, fmt.Errorf("batch is not valid JSON: %w", err)
 	}
-	if want := fields[Count]; len(batch) == 0 || strconv.Itoa(len(batch)) != want {
-		return nil, fmt.Errorf("batch has %d events, its envelope says %.20q", len(batch), want)
+	if len(batch) == 0 || strconv.Itoa(len(batch)) != v.count {
+		return events, fmt.Errorf("batch has %d events, its envelope says %.20q", len(batch), v.count)
 	}
-	events := make([]eventstore.Event, len(batch))
 	for i, attributes := range batch {
-		var err error
-		if events[i], err = decodeJSON(attributes, fields[Subject]); err != nil {
-			return nil, err
+		e, err := decodeJSON(attributes, v.subject)
+		if err != nil {
+			return events, err
 		}
-	}
-	if events[0].ID != fields[ID] {
-		return nil, errors.New("batch begins with another id than its envelope says")
+		if i == 0 && e.ID != v.ID {
+			return events, errors.New("batch begins with another id than its envelope says")
+		}
+		events = append(events, e)
 	}
 	return events, nil
 }

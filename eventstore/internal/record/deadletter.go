@@ -20,7 +20,7 @@ const (
 const reasonBytes = 1 << 14
 
 // DeadLetter returns the record of an event that was given up, without [DeadRecorded].
-func DeadLetter(store string, e eventstore.Event, attempts int, cause error) ([]Field, error) {
+func DeadLetter(store string, e eventstore.Event, attempts int, cause error) (Fields, error) {
 	fields, err := Single(SourceOf(store), e)
 	if err != nil {
 		return nil, err
@@ -34,15 +34,15 @@ func DeadLetter(store string, e eventstore.Event, attempts int, cause error) ([]
 }
 
 // DecodeDeadLetter is the inverse of DeadLetter. At is when the letter was written.
-func DecodeDeadLetter(fields map[string]string, at time.Time) (eventstore.DeadLetter, error) {
-	d := eventstore.DeadLetter{Reason: fields[DeadReason], Time: at}
-	d.Attempts, _ = strconv.Atoi(fields[DeadAttempts])
+func DecodeDeadLetter(fields Fields, at time.Time) (eventstore.DeadLetter, error) {
+	d := eventstore.DeadLetter{Reason: fields.Get(DeadReason), Time: at}
+	d.Attempts, _ = strconv.Atoi(fields.Get(DeadAttempts))
 	events, err := Decode(fields)
 	if err != nil {
 		return d, err
 	}
 	d.Event = events[0]
-	d.Event.Recorded, _ = time.Parse(time.RFC3339Nano, fields[DeadRecorded])
-	d.Event.Position, err = eventstore.ParsePosition(fields[DeadPosition])
+	d.Event.Recorded, _ = time.Parse(time.RFC3339Nano, fields.Get(DeadRecorded))
+	d.Event.Position, err = eventstore.ParsePosition(fields.Get(DeadPosition))
 	return d, err
 }

@@ -22,7 +22,7 @@ func TestDeadLetter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := DecodeDeadLetter(toMap(fields), at)
+	got, err := DecodeDeadLetter(fields, at)
 	want := eventstore.DeadLetter{Event: e, Reason: "no stock", Attempts: 5, Time: at}
 	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); err != nil || diff != "" {
 		t.Errorf("%v, -want, +got:\n%s", err, diff)
@@ -31,7 +31,7 @@ func TestDeadLetter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if reason := toMap(fields)[DeadReason]; len(reason) > reasonBytes+len("…") || !utf8.ValidString(reason) {
+	if reason := fields.Get(DeadReason); len(reason) > reasonBytes+len("…") || !utf8.ValidString(reason) {
 		t.Errorf("a reason of %d bytes, valid UTF-8 %t; want at most %d, true", len(reason), utf8.ValidString(reason), reasonBytes)
 	}
 }
@@ -40,11 +40,11 @@ func TestSnapshot(t *testing.T) {
 	want := eventstore.Snapshot{
 		Stream: stream, Version: 3, Schema: "v1", Data: []byte(`{"total":7}`), Time: at,
 	}
-	got, err := DecodeSnapshot(want.Stream, toMap(EncodeSnapshot(want)))
+	got, err := DecodeSnapshot(want.Stream, EncodeSnapshot(want))
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v, -want, +got:\n%s", err, diff)
 	}
-	if s, err := DecodeSnapshot(want.Stream, map[string]string{SnapshotVersion: "three"}); err == nil {
+	if s, err := DecodeSnapshot(want.Stream, Fields{{SnapshotVersion, "three"}}); err == nil {
 		t.Errorf("a version that is none gave %v, want an error", s)
 	}
 }

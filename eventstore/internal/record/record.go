@@ -41,18 +41,31 @@ const (
 // SourceOf is the CloudEvents source of every event of a store.
 func SourceOf(store string) string { return "/eventstores/" + store }
 
-// A Field is one name and value of a record. Their order is that of the slice.
+// A Field is one name and value of a record.
 type Field struct{ Name, Value string }
+
+// Fields are those of a record, in some order. Of two with one name the last counts.
+type Fields []Field
+
+// Get returns the value of a field; empty if there is none.
+func (f Fields) Get(name string) string {
+	for i := len(f) - 1; i >= 0; i-- {
+		if f[i].Name == name {
+			return f[i].Value
+		}
+	}
+	return ""
+}
 
 // Encode returns the record of an append, without [Version], which the log decides. The events must have been prepared
 // by [eventstore.Prepare], and there must be at least one.
-func Encode(source string, stream eventstore.StreamID, events []eventstore.EventData) ([]Field, error) {
+func Encode(source string, stream eventstore.StreamID, events []eventstore.EventData) (Fields, error) {
 	if len(events) != 1 {
 		return encodeBatch(source, stream, events)
 	}
 	e := events[0]
 	data, _ := e.Data.([]byte)
-	fields := []Field{
+	fields := Fields{
 		{SpecVersion, specVersion},
 		{ID, e.ID},
 		{Source, source},
@@ -74,7 +87,7 @@ func Encode(source string, stream eventstore.StreamID, events []eventstore.Event
 }
 
 // Size is how many bytes a record has: names and values of all fields.
-func Size(fields []Field) (bytes int) {
+func Size(fields Fields) (bytes int) {
 	for _, f := range fields {
 		bytes += len(f.Name) + len(f.Value)
 	}
@@ -82,65 +95,103 @@ func Size(fields []Field) (bytes int) {
 }
 
 // Decode returns the events of a record, without Position and Recorded. It refuses what it cannot understand whole.
-func Decode(fields map[string]string) ([]eventstore.Event, error) {
-	stream, err := eventstore.ParseStreamID(fields[Subject])
+func Decode(fields Fields) ([]eventstore.Event, error) { return Append(nil, fields) }
+
+// Append is Decode, but appends the events to others.
+func Append(events []eventstore.Event, fields Fields) ([]eventstore.Event, error) {
+	v := open(fields)
+	stream, err := eventstore.ParseStreamID(v.subject)
 	if err != nil {
-		return nil, fmt.Errorf("cannot decode record: %w", err)
+		return events, fmt.Errorf("cannot decode record: %w", err)
 	}
-	version, err := decodeVersion(fields)
+	version, err := v.decodeVersion()
 	if err != nil {
-		return nil, fmt.Errorf("cannot decode record of %s: %w", stream, err)
+		return events, fmt.Errorf("cannot decode record of %s: %w", stream, err)
 	}
-	var events []eventstore.Event
-	if fields[ContentType] == BatchContentType {
-		events, err = decodeBatch(fields)
+	n := len(events)
+	if v.ContentType == BatchContentType {
+		events, err = v.appendBatch(events)
 	} else {
-		events, err = decodeBinary(fields)
+		events, err = v.append(events)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot decode record of %s: %w", stream, err)
+		return events[:n], fmt.Errorf("cannot decode record of %s: %w", stream, err)
 	}
-	for i := range events {
-		events[i].Stream = stream
-		if version > 0 {
-			events[i].Version = version + eventstore.Version(i)
+	for i := range events[n:] {
+		e := &events[n+i]
+		if e.Stream = stream; version > 0 {
+			e.Version = version + eventstore.Version(i)
 		}
 	}
 	return events, nil
 }
 
-func decodeVersion(fields map[string]string) (eventstore.Version, error) {
-	v, ok := fields[Version]
-	if !ok {
+// envelope is what the fields of a record say: of its only event, or of its batch.
+type envelope struct {
+	eventstore.Event // ID, Type, ContentType, CorrelationID, CausationID and Metadata.
+
+	specVersion, subject, time, count, data string
+
+	version *string // nil: the record has none.
+}
+
+// open reads all fields once: consumers do it for every record.
+func open(fields Fields) (v envelope) {
+	for i := range fields {
+		value := fields[i].Value
+		switch name := fields[i].Name; name {
+		case ContentType:
+			v.ContentType = value
+		case SpecVersion:
+			v.specVersion = value
+		case ID:
+			v.ID = value
+		case Type:
+			v.Type = value
+		case Subject:
+			v.subject = value
+		case Time:
+			v.time = value
+		case Version:
+			v.version = &fields[i].Value
+		case Count:
+			v.count = value
+		case CorrelationID:
+			v.CorrelationID = value
+		case CausationID:
+			v.CausationID = value
+		case Data:
+			v.data = value
+		case Source, "ce_datacontenttype", "ce_dataschema": // What they say is known, or for others.
+		default:
+			if attribute, ok := strings.CutPrefix(name, attributePrefix); ok {
+				if v.Metadata == nil {
+					v.Metadata = map[string]string{}
+				}
+				v.Metadata[attribute] = value
+			}
+		}
+	}
+	return v
+}
+
+func (v *envelope) decodeVersion() (eventstore.Version, error) {
+	if v.version == nil {
 		return 0, nil
 	}
-	n, err := strconv.ParseInt(v, 10, 53) // Redis keeps versions as doubles.
+	n, err := strconv.ParseInt(*v.version, 10, 53) // Redis keeps versions as doubles.
 	if err != nil || n < 1 {
-		return 0, fmt.Errorf("version %.20q is not a positive number", v)
+		return 0, fmt.Errorf("version %.20q is not a positive number", *v.version)
 	}
 	return eventstore.Version(n), nil
 }
 
-func decodeBinary(fields map[string]string) ([]eventstore.Event, error) {
-	e := eventstore.Event{
-		ID: fields[ID], Type: fields[Type], ContentType: fields[ContentType],
-		CorrelationID: fields[CorrelationID], CausationID: fields[CausationID],
+func (v *envelope) append(events []eventstore.Event) ([]eventstore.Event, error) {
+	if v.data != "" {
+		v.Data = []byte(v.data)
 	}
-	if data := fields[Data]; data != "" {
-		e.Data = []byte(data)
-	}
-	if err := finish(&e, fields[SpecVersion], fields[Time]); err != nil {
-		return nil, err
-	}
-	for name, value := range fields {
-		if attribute, ok := strings.CutPrefix(name, attributePrefix); ok && !slices.Contains(known, attribute) {
-			if e.Metadata == nil {
-				e.Metadata = map[string]string{}
-			}
-			e.Metadata[attribute] = value
-		}
-	}
-	return []eventstore.Event{e}, nil
+	err := finish(&v.Event, v.specVersion, v.time)
+	return append(events, v.Event), err
 }
 
 // known are the attributes that have a place of their own in an event, or in the record.
@@ -172,7 +223,7 @@ func finish(e *eventstore.Event, spec, at string) error {
 }
 
 // Single returns a record of one event that was read, as if it had been appended alone.
-func Single(source string, e eventstore.Event) ([]Field, error) {
+func Single(source string, e eventstore.Event) (Fields, error) {
 	fields, err := Encode(source, e.Stream, []eventstore.EventData{{
 		ID: e.ID, Type: e.Type, Data: e.Data, ContentType: e.ContentType, Time: e.Time,
 		CorrelationID: e.CorrelationID, CausationID: e.CausationID, Metadata: e.Metadata,

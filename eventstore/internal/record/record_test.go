@@ -2,7 +2,7 @@ package record
 
 import (
 	"encoding/json"
-	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -17,13 +17,8 @@ var (
 	at     = time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
 )
 
-func toMap(fields []Field) map[string]string {
-	m := map[string]string{}
-	for _, f := range fields {
-		m[f.Name] = f.Value
-	}
-	return m
-}
+// with returns the fields and one more, which counts if there is another of its name.
+func (f Fields) with(name, value string) Fields { return append(slices.Clone(f), Field{name, value}) }
 
 // data turns what was read into what was appended.
 func data(events []eventstore.Event) []eventstore.EventData {
@@ -68,9 +63,7 @@ func TestRoundTrip(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			m := toMap(fields)
-			m[Version] = "7"
-			got, err := Decode(m)
+			got, err := Decode(fields.with(Version, "7"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -87,16 +80,14 @@ func TestRoundTrip(t *testing.T) {
 }
 
 func TestDecodeRefuses(t *testing.T) {
-	good := map[string]string{SpecVersion: "1.0", ID: "a", Type: "T", Subject: "order/42", Time: "2026-01-02T03:04:05Z", Data: "1"}
+	good := Fields{{SpecVersion, "1.0"}, {ID, "a"}, {Type, "T"}, {Subject, "order/42"}, {Time, "2026-01-02T03:04:05Z"}, {Data, "1"}}
 	if _, err := Decode(good); err != nil {
 		t.Fatal(err)
 	}
 	for field, bad := range map[string]string{
 		SpecVersion: "0.3", ID: "", Type: "", Subject: "order", Time: "yesterday", Version: "0", ContentType: BatchContentType,
 	} {
-		m := maps.Clone(good)
-		m[field] = bad
-		if got, err := Decode(m); err == nil {
+		if got, err := Decode(good.with(field, bad)); err == nil {
 			t.Errorf("Decode with %s=%q: %v, want an error", field, bad, got)
 		}
 	}
@@ -105,23 +96,22 @@ func TestDecodeRefuses(t *testing.T) {
 // What decodes must encode to something that decodes to the same: else a copied event would change.
 func FuzzDecode(f *testing.F) {
 	one, _ := Encode(SourceOf("s"), stream, []eventstore.EventData{{ID: "a", Type: "T", Data: []byte("1"), Time: at, ContentType: "application/json"}})
-	b, _ := json.Marshal(toMap(one))
+	b, _ := json.Marshal(one)
 	f.Add(string(b), "", "")
 	two, _ := Encode(SourceOf("s"), stream, []eventstore.EventData{
 		{ID: "a", Type: "T", Data: []byte("1"), Time: at, ContentType: "application/json", Metadata: map[string]string{"k": "v"}},
 		{ID: "b", Type: "T", Data: []byte("\xff"), Time: at, ContentType: "text/plain"},
 	})
-	m := toMap(two)
-	f.Add("", m[Data], m[Count])
+	f.Add("", two.Get(Data), two.Get(Count))
 	f.Fuzz(func(t *testing.T, envelope, batch, count string) {
-		fields := map[string]string{}
+		var fields Fields
 		if envelope != "" {
 			if json.Unmarshal([]byte(envelope), &fields) != nil {
 				return
 			}
 		} else {
-			fields = map[string]string{
-				SpecVersion: "1.0", Subject: stream.String(), ID: "a", Count: count, ContentType: BatchContentType, Data: batch,
+			fields = Fields{
+				{SpecVersion, "1.0"}, {Subject, stream.String()}, {ID, "a"}, {Count, count}, {ContentType, BatchContentType}, {Data, batch},
 			}
 		}
 		first, err := Decode(fields)
@@ -136,7 +126,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			t.Fatalf("decoded events do not encode: %v", err)
 		}
-		second, err := Decode(toMap(again))
+		second, err := Decode(again)
 		if err != nil {
 			t.Fatalf("encoded events do not decode: %v", err)
 		}

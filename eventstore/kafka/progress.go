@@ -1,0 +1,142 @@
+package kafka
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"sort"
+	"strings"
+)
+
+// progress is how far a consumer is with a partition: a position, as Kafka knows it, and what is done behind it. A stream that
+// waits for its next attempt keeps the position where it is, and the others go on.
+type progress struct {
+	open []slot // Records that were taken and that the position does not cover, in order.
+	done int    // How many of them are done.
+	next int64  // The position: everything before it is done.
+
+	earlier []span // What was done behind the position before, in order.
+}
+
+// slot is a record that was taken.
+type slot struct {
+	offset int64
+	done   bool
+}
+
+// span is offsets from one to before another.
+type span struct{ from, to int64 }
+
+// pending is how many records were taken and are not done.
+func (p *progress) pending() int { return len(p.open) - p.done }
+
+// take notes a record. It is false if it is done already.
+func (p *progress) take(offset int64) bool {
+	if offset < p.next {
+		return false
+	}
+	for len(p.earlier) > 0 && p.earlier[0].to <= offset {
+		p.earlier = p.earlier[1:]
+	}
+	p.open = append(p.open, slot{offset: offset})
+	if len(p.earlier) > 0 && p.earlier[0].from <= offset {
+		p.finish(offset)
+		return false
+	}
+	return true
+}
+
+// finish notes that a record is done. It reports whether the position moved.
+func (p *progress) finish(offset int64) bool {
+	i := sort.Search(len(p.open), func(i int) bool { return p.open[i].offset >= offset })
+	p.open[i].done = true
+	p.done++
+	n := 0
+	for n < len(p.open) && p.open[n].done {
+		p.next = p.open[n].offset + 1
+		n++
+	}
+	p.open, p.done = p.open[n:], p.done-n
+	return n > 0
+}
+
+// spans returns what is done behind the position.
+func (p *progress) spans() (done []span) {
+	if p.done == 0 && len(p.earlier) == 0 {
+		return nil
+	}
+	add := func(s span) {
+		if n := len(done); n > 0 && done[n-1].to == s.from {
+			done[n-1].to = s.to
+		} else {
+			done = append(done, s)
+		}
+	}
+	taken := p.next
+	for _, s := range p.open {
+		if taken = s.offset + 1; s.done {
+			add(span{s.offset, taken})
+		}
+	}
+	for _, s := range p.earlier {
+		if s.to > taken {
+			add(span{max(s.from, taken), s.to})
+		}
+	}
+	return done
+}
+
+// Of a position Kafka keeps a text, at most 4,096 bytes long unless somebody has changed offset.metadata.max.bytes. In ours is
+// what is done behind it: the position, then how far each span is from the end of the one before, and how long it is, as
+// varints. Spans that do not fit are left out: they are delivered again.
+const (
+	noteMark  = "done:"
+	noteBytes = 3000 // before encoding
+)
+
+func encodeNote(position int64, done []span) string {
+	if len(done) == 0 {
+		return ""
+	}
+	b := binary.AppendUvarint(nil, uint64(position))
+	at := position
+	for _, s := range done {
+		longer := binary.AppendUvarint(b, uint64(s.from-at))
+		longer = binary.AppendUvarint(longer, uint64(s.to-s.from))
+		if len(longer) > noteBytes {
+			break
+		}
+		b, at = longer, s.to
+	}
+	return noteMark + base64.RawURLEncoding.EncodeToString(b)
+}
+
+// decodeNote returns what a note says of a position. Of another, or written by somebody else, it says nothing.
+func decodeNote(note string, position int64) (done []span) {
+	text, ours := strings.CutPrefix(note, noteMark)
+	b, err := base64.RawURLEncoding.DecodeString(text)
+	if !ours || err != nil {
+		return nil
+	}
+	number := func() int64 {
+		v, n := binary.Uvarint(b)
+		if n <= 0 || v > 1<<62 {
+			b = nil
+			return -1
+		}
+		b = b[n:]
+		return int64(v)
+	}
+	if number() != position {
+		return nil
+	}
+	for at := position; len(b) > 0; {
+		distance := number()
+		length := number()
+		if distance < 0 || length < 1 || at+distance+length < at {
+			return nil
+		}
+		s := span{at + distance, at + distance + length}
+		done, at = append(done, s), s.to
+	}
+	return done
+}

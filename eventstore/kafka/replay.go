@@ -167,7 +167,7 @@ func (s *store) fill(ctx context.Context, r *reel) error {
 		if err := r.take(ctx, pg.records[:beyond]); err != nil {
 			return err
 		}
-		r.next, r.seen = pg.next, true
+		r.next, r.seen = min(pg.next, r.end), true // What came since is for follow.
 	}
 	return nil
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -235,4 +237,60 @@ func (s *suite) testReplayLive(ctx context.Context, t testing.TB, store eventsto
 		}
 	}
 	t.Errorf("live replay ended by itself after %d events", n)
+}
+
+// Live replays begin while somebody appends: what comes before a replay has found the end comes too.
+func (s *suite) testReplayLiveBusy(ctx context.Context, t testing.TB, store eventstore.Store) {
+	ctx, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer stop()
+	var rounds atomic.Int64
+	wg.Go(func() {
+		for ctx.Err() == nil {
+			for i := range busyStreams {
+				if _, err := store.Append(ctx, order(i), eventstore.Any, eventstore.EventData{Type: "Counted"}); err != nil {
+					if ctx.Err() == nil {
+						t.Errorf("Append(%s): %v", order(i), err)
+					}
+					stop()
+					return
+				}
+			}
+			rounds.Add(1)
+			<-time.After(100 * time.Microsecond) // A round trip, where there is none.
+		}
+	})
+	for range 10 {
+		if !followed(ctx, t, store, eventstore.Version(rounds.Load()+3)) {
+			return
+		}
+	}
+}
+
+// busyStreams is how many streams testReplayLiveBusy appends to.
+const busyStreams = 10
+
+// followed reports whether a live replay yields all events of all streams, up to a version that they do not have yet.
+func followed(ctx context.Context, t testing.TB, store eventstore.Store, until eventstore.Version) bool {
+	t.Helper()
+	seen, there := map[eventstore.StreamID]eventstore.Version{}, 0
+	for e, err := range store.Replay(ctx, eventstore.Start{Live: true}) {
+		if err != nil {
+			t.Errorf("live replay: %v; it waits for version %d of all streams, and has %v", err, until, seen)
+			return false
+		}
+		if last := seen[e.Stream]; e.Version != last+1 {
+			t.Errorf("live replay: after version %d of %s comes %d", last, e.Stream, e.Version)
+			return false
+		}
+		if seen[e.Stream] = e.Version; e.Version == until {
+			there++
+		}
+		if there == busyStreams {
+			return true
+		}
+	}
+	t.Error("live replay ended by itself")
+	return false
 }

@@ -178,6 +178,28 @@ func replayAgain(f *faulty) {
 	}
 }
 
+// passOver follows a store from where it ends a moment after the replay has read to the end.
+func passOver(f *faulty) {
+	f.replay = func(ctx context.Context, from eventstore.Start) iter.Seq2[eventstore.Event, error] {
+		if !from.Live {
+			return f.Store.Replay(ctx, from)
+		}
+		return func(yield func(eventstore.Event, error) bool) {
+			for e, err := range f.Store.Replay(ctx, eventstore.Start{After: from.After, Time: from.Time}) {
+				if !yield(e, err) {
+					return
+				}
+			}
+			<-time.After(10 * time.Millisecond) // A round trip, on a slow day.
+			at := eventstore.Checkpoint(from.After)
+			for e := range f.Store.Replay(ctx, eventstore.Start{}) {
+				at = at.With(e.Position)
+			}
+			f.Store.Replay(ctx, eventstore.Start{After: at, Live: true})(yield)
+		}
+	}
+}
+
 // keepAnySnapshot lets an older snapshot pass for as new as the one that is there.
 func keepAnySnapshot(f *faulty) {
 	f.save = func(ctx context.Context, s eventstore.Snapshot) error {

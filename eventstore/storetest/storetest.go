@@ -143,6 +143,7 @@ var checks = []check{
 	{"ReplayAfter", nil, (*suite).testReplayAfter},
 	{"ReplayTime", nil, (*suite).testReplayTime},
 	{"ReplayLive", nil, (*suite).testReplayLive},
+	{"ReplayLiveBusy", nil, (*suite).testReplayLiveBusy},
 	{"Snapshot", []Feature{Snapshots}, (*suite).testSnapshot},
 	{"Aggregate", []Feature{Snapshots}, (*suite).testAggregate},
 	{"Projection", nil, (*suite).testProjection},

@@ -164,6 +164,10 @@ func TestViolationsAreCaught(t *testing.T) {
 			reason: "A replay that is resumed yields nothing twice.",
 			seed:   replayAgain, by: []string{"ReplayAfter", "Random"},
 		},
+		"PassesOver": {
+			reason: "A live replay yields what is appended while it begins.",
+			seed:   passOver, by: []string{"ReplayLiveBusy"},
+		},
 		"KeepsOlderSnapshot": {
 			reason: "A snapshot is never replaced by an older one.",
 			seed:   keepAnySnapshot, by: []string{"Snapshot", "Random"},

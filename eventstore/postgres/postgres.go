@@ -50,9 +50,11 @@ CREATE TABLE IF NOT EXISTS eventstore_views (
 );
 `
 
-// Create makes the tables of [Schema].
+// Create makes the tables of [Schema]. Processes that begin together may call it together.
 func Create(ctx context.Context, db DB) error {
-	if _, err := db.Exec(ctx, Schema); err != nil {
+	// IF NOT EXISTS alone is not safe against itself: of two transactions that make a table at once, one fails.
+	const lock = "SELECT pg_advisory_xact_lock(hashtextextended('eventstore/schema', 0));"
+	if _, err := db.Exec(ctx, lock+Schema); err != nil {
 		return fmt.Errorf("cannot create the tables of package postgres: %w", err)
 	}
 	return nil

@@ -79,3 +79,17 @@ func cut(t *testing.T, db *pgxpool.Pool) (stop func()) {
 		wg.Wait()
 	}
 }
+
+// Replicas of a service begin together, on a database that is empty.
+func TestCreateAtOnce(t *testing.T) {
+	db := postgrestest.Start(t).Database(t)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			if err := postgres.Create(t.Context(), db); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}

@@ -103,7 +103,7 @@ func (d *demo) serve(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	args := []string{"run", "./examples/orders"}
+	args := []string{"run", "./examples/orders", "tour"}
 	for name, flag := range map[string]string{"orders-events": "--binding", "billing-events": "--subscription-binding"} {
 		if err := d.mount(ctx, name, filepath.Join(dir, name)); err != nil {
 			return err

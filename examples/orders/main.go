@@ -1,10 +1,14 @@
-// Orders is an order service in miniature: it places, pays and ships an order in an event store, and checks what the
-// store then says. It works on any backend: the connection Secret decides.
+// Orders is an order service on an event store: a command API, a read model, billing, and a warehouse with a store of its own. It
+// works on any backend: the connection Secrets decide. README.md has the whole picture.
 //
-//	go run ./examples/orders --binding DIR [--subscription-binding DIR]
+//	orders serve --binding DIR --subscription-binding DIR --warehouse-binding DIR --warehouse-subscription-binding DIR --postgres URL
+//	orders check --binding DIR --warehouse-binding DIR --warehouse-subscription-binding DIR [--url URL]
+//	orders replay --binding DIR [--order ID | --since TIME]
+//	orders dead-letters --warehouse-subscription-binding DIR
+//	orders rebuild --binding DIR --postgres URL
+//	orders tour --binding DIR [--subscription-binding DIR]
 //
-// DIR is a folder with the mounted connection Secret of an EventStore, and of one of its Subscriptions. Orders exits with
-// 0 if everything was as expected, and with 1 otherwise.
+// DIR is a folder with a mounted connection Secret.
 package main
 
 import (
@@ -13,170 +17,143 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
+	"maps"
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	_ "github.com/crossplane-contrib/provider-eventstore/eventstore/kafka"
-	_ "github.com/crossplane-contrib/provider-eventstore/eventstore/memory"
 	_ "github.com/crossplane-contrib/provider-eventstore/eventstore/pulsar"
 	_ "github.com/crossplane-contrib/provider-eventstore/eventstore/redis"
 )
 
 func main() {
-	binding := flag.String("binding", "", "folder with the connection Secret of the EventStore")
-	subscription := flag.String("subscription-binding", "", "folder with the connection Secret of a Subscription; without it nothing is subscribed")
-	timeout := flag.Duration("timeout", time.Minute, "how long everything may take")
-	flag.Parse()
-
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	ctx, cancel := context.WithTimeout(ctx, *timeout)
-	defer cancel()
-	if err := run(ctx, os.Stdout, *binding, *subscription); err != nil {
+	if err := run(ctx, os.Stdout, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "orders:", err)
 		os.Exit(1) //nolint:gocritic // The process ends, and its deferred calls with it.
 	}
 }
 
-func run(ctx context.Context, out io.Writer, binding, subscription string) error {
-	if binding == "" {
-		return errors.New("--binding is required: the folder with the connection Secret of an EventStore")
+// options are the flags of all commands.
+type options struct {
+	bindings
+
+	database, listen, url, order string
+	since                        time.Time
+	orders                       int
+	timeout                      time.Duration
+}
+
+func (o *options) flags(command string) *flag.FlagSet {
+	f := flag.NewFlagSet("orders "+command, flag.ContinueOnError)
+	f.StringVar(&o.store, "binding", "", "folder with the connection Secret of the orders' store")
+	f.StringVar(&o.subscription, "subscription-binding", "", "folder with that of a subscription of it, for billing")
+	f.StringVar(&o.warehouse, "warehouse-binding", "", "folder with that of the warehouse's store")
+	f.StringVar(&o.warehouseSubscription, "warehouse-subscription-binding", "", "folder with that of a subscription of it")
+	f.StringVar(&o.database, "postgres", os.Getenv("DATABASE_URL"), "URL of the PostgreSQL database; default: the environment's DATABASE_URL")
+	f.StringVar(&o.listen, "listen", "127.0.0.1:8080", "address that serve listens on")
+	f.StringVar(&o.url, "url", "http://127.0.0.1:8080", "where check finds the API")
+	f.StringVar(&o.order, "order", "", "replay this order only")
+	f.TextVar(&o.since, "since", time.Time{}, "replay what was recorded at this time or later, such as 2026-11-20T08:00:00Z")
+	f.IntVar(&o.orders, "orders", 20, "how many orders check places, at least 5")
+	f.DurationVar(&o.timeout, "timeout", 3*time.Minute, "how long check and tour may take")
+	return f
+}
+
+// A command says which flags it needs, and what it does.
+type command struct {
+	needs []string
+	run   func(ctx context.Context, out io.Writer, o options) error
+}
+
+var commands = map[string]command{
+	"serve": {
+		needs: []string{"binding", "subscription-binding", "warehouse-binding", "warehouse-subscription-binding", "postgres"},
+		run: func(ctx context.Context, _ io.Writer, o options) error {
+			return serve(ctx, slog.New(slog.NewTextHandler(os.Stderr, nil)), o.bindings, o.database, o.listen)
+		},
+	},
+	"check": {
+		needs: []string{"binding", "warehouse-binding", "warehouse-subscription-binding"},
+		run: func(ctx context.Context, out io.Writer, o options) error {
+			ctx, stop := context.WithTimeoutCause(ctx, o.timeout, fmt.Errorf("it took longer than %s", o.timeout))
+			defer stop()
+			return check(ctx, out, o.bindings, o.url, max(o.orders, 5))
+		},
+	},
+	"replay": {
+		needs: []string{"binding"},
+		run: func(ctx context.Context, out io.Writer, o options) error {
+			return with(ctx, o.store, func(s eventstore.Store) error {
+				if o.order != "" {
+					return replayOrder(ctx, out, s, o.order)
+				}
+				return replayAll(ctx, out, s, o.since)
+			})
+		},
+	},
+	"dead-letters": {
+		needs: []string{"warehouse-subscription-binding"},
+		run: func(ctx context.Context, out io.Writer, o options) error {
+			return with(ctx, o.warehouseSubscription, func(s eventstore.Store) error { return deadLetters(ctx, out, s) })
+		},
+	},
+	"rebuild": {
+		needs: []string{"binding", "postgres"},
+		run: func(ctx context.Context, out io.Writer, o options) error {
+			return with(ctx, o.store, func(s eventstore.Store) error { return rebuild(ctx, out, s, o.database) })
+		},
+	},
+	"tour": {
+		needs: []string{"binding"},
+		run: func(ctx context.Context, out io.Writer, o options) error {
+			ctx, stop := context.WithTimeoutCause(ctx, o.timeout, fmt.Errorf("it took longer than %s", o.timeout))
+			defer stop()
+			return tour(ctx, out, o.store, o.subscription)
+		},
+	},
+}
+
+func run(ctx context.Context, out io.Writer, args []string) error {
+	known := strings.Join(slices.Sorted(maps.Keys(commands)), ", ")
+	if len(args) == 0 {
+		return fmt.Errorf("say one of %s; each shows its flags with --help", known)
 	}
-	store, err := eventstore.Open(ctx, os.DirFS(binding))
+	c, ok := commands[args[0]]
+	if !ok {
+		return fmt.Errorf("there is no command %q, only %s", args[0], known)
+	}
+	var o options
+	f := o.flags(args[0])
+	if err := f.Parse(args[1:]); errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	for _, name := range c.needs {
+		if f.Lookup(name).Value.String() == "" {
+			return fmt.Errorf("%s needs --%s", args[0], strings.Join(c.needs, ", --"))
+		}
+	}
+	if f.NArg() > 0 {
+		return fmt.Errorf("%q is one argument too many", f.Arg(0))
+	}
+	return c.run(ctx, out, o)
+}
+
+// with opens a store for as long as f needs it.
+func with(ctx context.Context, folder string, f func(eventstore.Store) error) error {
+	store, err := eventstore.Open(ctx, os.DirFS(folder))
 	if err != nil {
 		return err
 	}
 	defer store.Close()
-	s := service{out: out, store: store, id: eventstore.StreamID{Type: "order", ID: fmt.Sprint(time.Now().UnixNano())}}
-	if err := s.write(ctx); err != nil {
-		return err
-	}
-	if err := s.read(ctx); err != nil {
-		return err
-	}
-	if subscription != "" {
-		if err := s.project(ctx, subscription); err != nil {
-			return err
-		}
-	}
-	s.say("everything matched")
-	return nil
-}
-
-type service struct {
-	out     io.Writer
-	store   eventstore.Store
-	id      eventstore.StreamID
-	started time.Time // By the broker's clock.
-}
-
-// lifeOf is what happens to every order here.
-var lifeOf = []string{"OrderPlaced", "OrderPaid", "OrderShipped"}
-
-func (s *service) say(format string, args ...any) { fmt.Fprintf(s.out, format+"\n", args...) }
-
-// write places, pays and ships an order. In between, somebody else decides on what they read too early.
-func (s *service) write(ctx context.Context) error {
-	order, err := orders.Execute(ctx, s.store, s.id.ID, place(4200))
-	if err != nil {
-		return err
-	}
-	s.say("placed    %s for %d cents: %s", s.id, order.Total, order.Status)
-	if order, err = orders.Execute(ctx, s.store, s.id.ID, pay); err != nil {
-		return err
-	}
-	s.say("paid      %s: %s", s.id, order.Status)
-
-	_, err = s.store.Append(ctx, s.id, 1, eventstore.EventData{Type: "OrderCancelled"})
-	conflict, ok := errors.AsType[*eventstore.ConcurrencyError](err)
-	if !ok {
-		return fmt.Errorf("an append to version 1 of an order at version 2: %w, want a conflict", err)
-	}
-	s.say("conflict  a cancellation expected version %d, the order was at %d: refused", conflict.Expected, conflict.Actual)
-
-	if order, err = orders.Execute(ctx, s.store, s.id.ID, ship); err != nil {
-		return err
-	}
-	s.say("shipped   %s: %s", s.id, order.Status)
-	return nil
-}
-
-// read gets the order back in three ways: its events, its state from the snapshot on, and the whole store's events.
-func (s *service) read(ctx context.Context) error {
-	var types []string
-	for e, err := range s.store.Read(ctx, s.id, 0) {
-		if err != nil {
-			return err
-		}
-		if s.started.IsZero() {
-			s.started = e.Recorded
-		}
-		s.say("read      version %d: %-12s %s", e.Version, e.Type, e.Data)
-		types = append(types, e.Type)
-	}
-	if !slices.Equal(types, lifeOf) {
-		return fmt.Errorf("read %v, want %v", types, lifeOf)
-	}
-
-	snapshot, err := s.store.LoadSnapshot(ctx, s.id)
-	if err != nil {
-		return err
-	}
-	order, version, err := orders.Load(ctx, s.store, s.id.ID)
-	if err != nil {
-		return err
-	}
-	if want := (Order{Status: "shipped", Total: 4200}); order != want || version != 3 {
-		return fmt.Errorf("loaded %+v at version %d, want %+v at 3", order, version, want)
-	}
-	s.say("loaded    %+v at version %d, from a snapshot at version %d", order, version, snapshot.Version)
-
-	replayed, all := 0, 0
-	for e, err := range s.store.Replay(ctx, eventstore.Start{Time: s.started}) {
-		if err != nil {
-			return err
-		}
-		if all++; e.Stream == s.id {
-			replayed++
-		}
-	}
-	if replayed != len(lifeOf) {
-		return fmt.Errorf("replayed %d events of the order, want %d", replayed, len(lifeOf))
-	}
-	s.say("replayed  %d events since the order was placed, %d of them its own", all, replayed)
-	return nil
-}
-
-// project counts orders by status: a view that a subscription keeps up to date. It stops once our order is in it.
-func (s *service) project(ctx context.Context, binding string) error {
-	subscription, err := eventstore.Open(ctx, os.DirFS(binding))
-	if err != nil {
-		return err
-	}
-	defer subscription.Close()
-	view := map[string]int{}
-	running, stop := context.WithCancel(ctx)
-	defer stop()
-	var types []string
-	err = subscription.Subscribe(running, func(_ context.Context, e eventstore.Event) error {
-		view[e.Type]++
-		if e.Stream == s.id && !slices.Contains(types, e.Type) { // Delivery is at least once.
-			types = append(types, e.Type)
-		}
-		if len(types) == len(lifeOf) {
-			stop()
-		}
-		return nil
-	}, eventstore.WithConcurrency(1)) // So that view and types need no lock.
-	if err != nil {
-		return err
-	}
-	if !slices.Equal(types, lifeOf) {
-		return fmt.Errorf("the subscription delivered %v of the order, want %v: %w", types, lifeOf, context.Cause(ctx))
-	}
-	s.say("projected %d placed, %d paid, %d shipped", view["OrderPlaced"], view["OrderPaid"], view["OrderShipped"])
-	return nil
+	return f(store)
 }

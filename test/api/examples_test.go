@@ -20,7 +20,7 @@ import (
 
 // TestExamples applies every example as a user would, with strict validation: a field that does not exist is an error.
 func TestExamples(t *testing.T) {
-	applyFolder(t, "../../examples", "cluster", "namespaced", "providerconfigs", "claims", "servicebinding")
+	applyFolder(t, "../../examples", "cluster", "namespaced", "providerconfigs", "claims", "servicebinding", "orders")
 }
 
 // TestDocumentation applies the manifests in the documentation in the same way. Those of Crossplane's own kinds, and parts

@@ -62,7 +62,7 @@ func TestPlaces(t *testing.T) {
 				if l.place != at.place || l.Backend != at.backend || !l.Ready || l.Endpoint == "" || l.Store != ns+".ledger" || !sub.Ready {
 					t.Errorf("status says of %s: %+v, and of its subscription: %+v", at.place, l, sub)
 				}
-				sells(t, mount(t, ns, l.SecretName), mount(t, ns, sub.SecretName))
+				tours(t, mount(t, ns, l.SecretName), mount(t, ns, sub.SecretName))
 				for key, value := range secret(t, ns, l.SecretName).Data {
 					if got := gathered.Data[at.Cloud+"."+at.Region+"."+key]; string(got) != string(value) {
 						t.Errorf("%s of Secret %s is another in Secret %s", key, l.SecretName, own)

@@ -33,8 +33,8 @@ type Batch struct {
 	From, To Checkpoint
 }
 
-// A Projection keeps a [View] up to date. One process should run it at a time; if several do, a view that compares
-// [Batch.From] is right all the same.
+// A Projection keeps a [View] up to date. Several processes may run it if the view compares [Batch.From]: one of them is ahead, and
+// the others stand by.
 type Projection struct {
 	// View is what is kept up to date.
 	View View
@@ -75,8 +75,11 @@ func (p Projection) Run(ctx context.Context, store Reader) error {
 			failures = 0
 		}
 		failures++
-		d := DefaultDelivery().Backoff(failures)
-		cmp.Or(p.Logger, slog.Default()).WarnContext(ctx, "projection failed, and goes on from its checkpoint", "pause", d, "error", err)
+		d, level := DefaultDelivery().Backoff(failures), slog.LevelWarn
+		if errors.Is(err, ErrConcurrency) { // Another process is ahead: this one stands by.
+			level = slog.LevelDebug
+		}
+		cmp.Or(p.Logger, slog.Default()).Log(ctx, level, "projection failed, and goes on from its checkpoint", "pause", d, "error", err)
 		select {
 		case <-time.After(d):
 		case <-ctx.Done():

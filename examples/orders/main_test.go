@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"maps"
@@ -57,7 +58,7 @@ func secretsOf(p provider) secrets {
 
 // brokers are what the service runs on.
 var brokers = map[string]func(*testing.T) secrets{
-	"Memory": func(t *testing.T) secrets { return secretsOf(memoryProvider{t.Name()}) },
+	"Memory": func(*testing.T) secrets { return secretsOf(memoryProvider{strings.ToLower(rand.Text())}) },
 	"Redis":  func(t *testing.T) secrets { return secretsOf(redisProvider{t, redistest.Start(t)}) },
 	"Kafka":  func(t *testing.T) secrets { return secretsOf(kafkaProvider{t, kafkatest.Start(t)}) },
 	"Pulsar": func(t *testing.T) secrets {
@@ -65,12 +66,12 @@ var brokers = map[string]func(*testing.T) secrets{
 	},
 }
 
-type memoryProvider struct{ test string }
+type memoryProvider struct{ namespace string }
 
 func (p memoryProvider) Store(name string) eventstore.Secret {
 	return eventstore.Secret{
 		layout.SecretType: []byte(layout.SecretTypeEventStore), layout.SecretProvider: []byte("memory"),
-		layout.SecretStore: []byte(strings.ToLower(strings.ReplaceAll(p.test, "/", ".")) + "." + name), layout.SecretPartitions: []byte("6"),
+		layout.SecretStore: []byte(p.namespace + "." + name), layout.SecretPartitions: []byte("6"),
 	}
 }
 
@@ -227,7 +228,7 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
-// TestService checks the service from outside, while it crashes, and is stopped, and each time started again.
+// TestService checks the service from outside, while it crashes, and is stopped, and each time started again; at last there are two.
 func TestService(t *testing.T) {
 	database := postgrestest.Start(t)
 	for name, start := range brokers {
@@ -236,7 +237,7 @@ func TestService(t *testing.T) {
 }
 
 func testService(t *testing.T, s secrets, db *pgxpool.Pool, inner bool) {
-	ports, err := process.FreePorts(1)
+	ports, err := process.FreePorts(2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,6 +250,7 @@ func testService(t *testing.T, s secrets, db *pgxpool.Pool, inner bool) {
 	svc := &service{args: append([]string{"serve"}, flags...), log: filepath.Join(t.TempDir(), "orders.log"), inner: inner}
 	svc.start(t)
 	t.Cleanup(func() { svc.clean(t) })
+	replica := &service{args: append(svc.args[:len(svc.args):len(svc.args)], "--listen", process.Loopback(ports[1])), log: svc.log, inner: inner}
 
 	const orders = 120
 	out, checked := &buffer{}, make(chan error, 1)
@@ -259,6 +261,8 @@ func testService(t *testing.T, s secrets, db *pgxpool.Pool, inner bool) {
 	svc.crash(t)
 	svc.start(t)
 	sold(t, db, orders/2, checked)
+	replica.start(t)
+	t.Cleanup(func() { replica.clean(t) })
 	svc.end(t)
 	svc.start(t)
 	if err := <-checked; err != nil {
@@ -266,6 +270,7 @@ func testService(t *testing.T, s secrets, db *pgxpool.Pool, inner bool) {
 	}
 	t.Logf("check:\n%s", out)
 	svc.end(t)
+	replica.end(t)
 	once(t, db, orders)
 
 	// Every order is placed, paid and shipped, but one that is cancelled instead, and one that the warehouse does not have.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strconv"
 	"strings"
 	"time"
@@ -32,7 +33,9 @@ type Binding struct {
 	MaxEventBytes    int // 0: only the broker's limit
 	SubscriptionType string
 	Delivery         Delivery // of the subscription
-	Secret           Secret   // all of it, for endpoint and credentials
+	Secret           Secret   // all of it, as it was when the store was opened; see [Binding.Current]
+
+	folder fs.FS // where the Secret is read again; nil: it never changes
 }
 
 func parseBinding(s Secret) (Binding, error) {

@@ -25,6 +25,10 @@ var (
 	// replay says it too if the store's retention passed its position: see [Start].
 	ErrHistoryLost = errors.New("history is lost")
 
+	// ErrRestart says that the Secret in the folder was changed in a way that an open store cannot follow, so that it does not
+	// connect any more: end the process, and let it be started again. See [Open].
+	ErrRestart = errors.New("restart the application")
+
 	// ErrUnsupported says that this store, or what this Secret allows, does not include the call.
 	ErrUnsupported = errors.New("not supported")
 )

@@ -29,6 +29,8 @@ func ExampleAppender_errors() {
 			return "never: this store forgets, or this Secret only reads"
 		case errors.Is(err, eventstore.ErrHistoryLost):
 			return "a person must look"
+		case errors.Is(err, eventstore.ErrRestart):
+			return "the Secret is about another store now: end the process"
 		}
 		return "the broker is not there, perhaps: " + err.Error()
 	}
@@ -264,6 +266,25 @@ func ExampleDriver() {
 	eventstore.Register("local", d)
 	fmt.Println(eventstore.Drivers())
 	// Output: [captured local memory]
+}
+
+// following is a driver that connects with the Secret of the moment.
+type following struct{ connect func(eventstore.Secret) }
+
+func (f following) Open(_ context.Context, b eventstore.Binding) (eventstore.Store, error) {
+	s, err := b.Current() // For each connection: a password may have changed since.
+	if err != nil {
+		return nil, err
+	}
+	f.connect(s)
+	return memory.New(), nil
+}
+
+// A driver asks for the Secret whenever it connects.
+func ExampleBinding_Current() {
+	d := following{func(s eventstore.Secret) { fmt.Println("log in as", s.Get("username")) }}
+	_, _ = d.Open(context.Background(), eventstore.Binding{Secret: eventstore.Secret{"username": []byte("es:shop.orders")}})
+	// Output: log in as es:shop.orders
 }
 
 // A batch job brings a view up to date, and ends.

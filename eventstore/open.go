@@ -45,31 +45,30 @@ func Drivers() []string {
 //	store, err := eventstore.Open(ctx, os.DirFS("/bindings/orders"))
 //
 // The Secret of an EventStore appends, reads and replays; the Secret of a Subscription reads, replays and subscribes.
+//
+// A Secret that changes is picked up without a restart: each new connection takes user, password or token, certificates and
+// endpoints from the folder. Connections that there are go on until the broker ends them. While a broker knows the new
+// password only and the folder has yet the old one, which the kubelet can take two minutes to change, calls that need a new
+// connection wait or fail, and subscriptions wait. How events are delivered and what a store is stay as they were read first; if a
+// change needs a restart, errors say so. A folder that is mounted by a subPath never changes.
 func Open(ctx context.Context, folder fs.FS) (Store, error) {
-	entries, err := fs.ReadDir(folder, ".")
+	s, err := readFolder(folder)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open event store: %w", err)
 	}
-	s := Secret{}
-	for _, e := range entries {
-		if e.IsDir() || strings.HasPrefix(e.Name(), ".") { // The kubelet keeps the files in ..data, and links to them.
-			continue
-		}
-		b, err := fs.ReadFile(folder, e.Name())
-		if err != nil {
-			return nil, fmt.Errorf("cannot open event store: %w", err)
-		}
-		s[e.Name()] = b
-	}
-	return OpenSecret(ctx, s)
+	return open(ctx, s, folder)
 }
 
-// OpenSecret opens the store of a connection Secret, given as its data.
-func OpenSecret(ctx context.Context, s Secret) (Store, error) {
+// OpenSecret opens the store of a connection Secret, given as its data. It stays with that: to have changes picked up, use
+// [Open].
+func OpenSecret(ctx context.Context, s Secret) (Store, error) { return open(ctx, s, nil) }
+
+func open(ctx context.Context, s Secret, folder fs.FS) (Store, error) {
 	b, err := parseBinding(s)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open event store: %w", err)
 	}
+	b.folder = folder
 	driversMu.RLock()
 	d, ok := drivers[b.Provider]
 	driversMu.RUnlock()

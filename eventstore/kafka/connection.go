@@ -10,7 +10,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/sasl/oauth"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/endpoint"
@@ -18,24 +17,23 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
-// options returns what every client has in common: where the cluster is, and as whom we come.
-func options(s eventstore.Secret) ([]kgo.Opt, error) {
-	c := connection(s)
-	switch c.Mechanism {
-	case connect.KafkaOAuthBearer: // The Secret has a token, and not where they are made.
-		if c.Password == "" {
-			return nil, fmt.Errorf("key %q is %q, which needs a token in key %q", layout.SecretSASLMechanism, c.Mechanism, layout.SecretPassword)
-		}
-		token := oauth.Auth{Token: c.Password}
-		c.Mechanism = ""
-		opts, err := c.Options(nil)
-		return slices.Clip(append(opts, kgo.SASL(token.AsMechanism()))), err
-	case connect.KafkaAWSMSKIAM:
+// options returns what every client has in common: where the cluster is, and as whom we come, each time by the Secret of the
+// moment.
+func options(b eventstore.Binding, watch *logins) ([]kgo.Opt, error) {
+	c := connection(b.Secret)
+	switch {
+	case c.Mechanism == connect.KafkaOAuthBearer && c.Password == "": // The Secret does not say where tokens are made.
+		return nil, fmt.Errorf("key %q is %q, which needs a token in key %q", layout.SecretSASLMechanism, c.Mechanism, layout.SecretPassword)
+	case c.Mechanism == connect.KafkaAWSMSKIAM:
 		return nil, fmt.Errorf("key %q is %q: this driver does not log in by IAM, let the ProviderConfig make users: %w",
 			layout.SecretSASLMechanism, c.Mechanism, eventstore.ErrUnsupported)
 	}
+	c.Renew = func() (connect.Kafka, error) {
+		s, err := b.Current()
+		return connection(s), err
+	}
 	opts, err := c.Options(nil)
-	return slices.Clip(opts), err // Every client appends its own.
+	return slices.Clip(append(opts, kgo.WithHooks(watch))), err // Every client appends its own.
 }
 
 func connection(s eventstore.Secret) connect.Kafka {
@@ -60,6 +58,8 @@ func explain(s eventstore.Secret, err error) error {
 	switch {
 	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, eventstore.ErrHistoryLost):
 		return err
+	case errors.Is(err, eventstore.ErrRestart):
+		return fmt.Errorf("cannot connect: %w", err)
 	case errors.Is(err, kerr.SaslAuthenticationFailed):
 		return fmt.Errorf("the brokers refuse user %q with this password: is the Secret the newest one? %w", user, err)
 	case errors.Is(err, kerr.TopicAuthorizationFailed), errors.Is(err, kerr.GroupAuthorizationFailed), errors.Is(err, kerr.ClusterAuthorizationFailed):

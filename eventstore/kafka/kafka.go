@@ -29,6 +29,7 @@ type driver struct{}
 type store struct {
 	eventstore.Binding
 
+	logins    *logins
 	options   []kgo.Opt   // of every client
 	client    *kgo.Client // for everything but tails and groups, whose long polls others would wait behind
 	events    *topic
@@ -63,9 +64,9 @@ const (
 )
 
 func open(ctx context.Context, b eventstore.Binding) (*store, error) {
-	s := &store{Binding: b, open: lifetime.New()}
+	s := &store{Binding: b, logins: newLogins(), open: lifetime.New()}
 	var err error
-	if s.options, err = options(b.Secret); err != nil {
+	if s.options, err = options(b, s.logins); err != nil {
 		return nil, err
 	}
 	most, err := s.check(ctx)
@@ -88,7 +89,7 @@ func open(ctx context.Context, b eventstore.Binding) (*store, error) {
 	s.events = newTopic(s.client, layout.KafkaEvents(b.Store))
 	s.snapshots = newSnapshots(s.client, layout.KafkaSnapshots(b.Store), b.Partitions)
 	if !b.Streaming {
-		s.tails = newTails(s.options, s.events.name)
+		s.tails = newTails(s.options, s.events.name, s.logins)
 		s.arbiter = arbiter.New(log{s}, b.Partitions)
 	}
 	return s, nil

@@ -66,6 +66,7 @@ func (c *consumer) run() (err error) {
 	if c.client, err = kgo.NewClient(append(c.store.options, c.options()...)...); err != nil {
 		return err
 	}
+	defer context.AfterFunc(c.store.logins.restart, func() { c.fail(context.Cause(c.store.logins.restart)) })()
 	var wg sync.WaitGroup
 	wg.Go(func() { c.commits(c.Stop) })
 	c.poll(c.Stop)
@@ -172,6 +173,7 @@ func (c *consumer) failIfFinal(err error) {
 	var answer *kerr.Error
 	var loss *kgo.ErrDataLoss
 	switch {
+	case c.store.logins.passes(err):
 	case errors.As(err, &loss), errors.Is(err, kerr.OffsetOutOfRange):
 		c.fail(lost(err))
 	case errors.As(err, &answer) && !answer.Retriable && !errors.Is(err, kerr.UnknownMemberID) && !errors.Is(err, kerr.FencedInstanceID) &&
@@ -214,7 +216,7 @@ func (c *consumer) adjust(ctx context.Context, offsets map[string]map[int32]kgo.
 			}
 			from, err := c.position(ctx, p, committed.EpochOffset().Offset)
 			if err != nil {
-				if ctx.Err() == nil {
+				if ctx.Err() == nil && !c.store.logins.passes(err) {
 					c.fail(err)
 				}
 				return nil, err

@@ -24,6 +24,7 @@ const longPoll = 200 * time.Millisecond
 type tails struct {
 	options []kgo.Opt
 	topic   string
+	logins  *logins
 
 	mu     sync.Mutex
 	client *kgo.Client // nil until there is something to read
@@ -40,8 +41,8 @@ type tail struct {
 	ended   chan error      // Has room for one.
 }
 
-func newTails(options []kgo.Opt, topic string) *tails {
-	return &tails{options: options, topic: topic, open: map[int32]*tail{}, epochs: map[int32]int32{}}
+func newTails(options []kgo.Opt, topic string, logins *logins) *tails {
+	return &tails{options: options, topic: topic, logins: logins, open: map[int32]*tail{}, epochs: map[int32]int32{}}
 }
 
 // read calls fold with the records of a partition from an offset on, until ctx ends.
@@ -123,8 +124,10 @@ func (t *tails) poll() {
 		t.mu.Lock()
 		fetches.EachPartition(func(p kgo.FetchTopicPartition) {
 			if p.Topic == "" { // The client cannot do anything at all.
-				for _, one := range t.open {
-					one.endIfFinal(p.Err)
+				if t.isFinal(p.Err) {
+					for _, one := range t.open {
+						one.end(p.Err)
+					}
 				}
 				return
 			}
@@ -139,12 +142,11 @@ func (t *tails) poll() {
 	}
 }
 
-// endIfFinal ends the tail because of what does not pass by itself.
-func (o *tail) endIfFinal(err error) {
+// isFinal reports whether an error does not pass by itself.
+func (t *tails) isFinal(err error) bool {
 	var answer *kerr.Error
-	if errors.As(err, &answer) && !answer.Retriable || errors.Is(err, connect.ErrTokenRefused) {
-		o.end(err)
-	}
+	return errors.As(err, &answer) && !answer.Retriable && !t.logins.passes(err) ||
+		errors.Is(err, connect.ErrTokenRefused) || errors.Is(err, eventstore.ErrRestart)
 }
 
 func (o *tail) end(err error) {

@@ -155,7 +155,8 @@ func passes(err error) bool {
 	if errors.As(err, &answer) {
 		return answer.Retriable
 	}
-	return !errors.Is(err, errNoTopic) && !errors.Is(err, eventstore.ErrHistoryLost) && !errors.Is(err, kgo.ErrClientClosed)
+	return !errors.Is(err, errNoTopic) && !errors.Is(err, eventstore.ErrHistoryLost) && !errors.Is(err, eventstore.ErrRestart) &&
+		!errors.Is(err, kgo.ErrClientClosed)
 }
 
 // Offsets to ask for, beside a time in milliseconds.

@@ -60,7 +60,7 @@ func busy(err error) bool { return answers(err, pulsar.ConsumerBusy, "ConsumerBu
 // passes reports whether asking again may help: a broker is gone, or a topic moves to another.
 func passes(err error) bool {
 	return !unauthorized(err) && !unauthenticated(err) && !noTopic(err) && !noSubscription(err) && !busy(err) &&
-		!errors.Is(err, eventstore.ErrHistoryLost) && !errors.Is(err, arbiter.ErrAnother) && !errors.Is(err, connect.ErrTokenRefused)
+		!errors.Is(err, eventstore.ErrHistoryLost) && !errors.Is(err, eventstore.ErrRestart) && !errors.Is(err, arbiter.ErrAnother) && !errors.Is(err, connect.ErrTokenRefused)
 }
 
 // explain says what to do about an error of rights. Other errors stay as they are.

@@ -21,12 +21,17 @@ const (
 
 // producers has a producer for each topic that is written to, from the first time on.
 type producers struct {
-	client pulsar.Client
+	client creator
 
 	mu      sync.Mutex
 	byTopic map[string]*opening
 	closed  bool
 	wg      sync.WaitGroup
+}
+
+// creator is what producers need of a client.
+type creator interface {
+	CreateProducer(o pulsar.ProducerOptions) (pulsar.Producer, error)
 }
 
 // opening is a producer that several may wait for.
@@ -36,7 +41,7 @@ type opening struct {
 	err      error
 }
 
-func newProducers(client pulsar.Client) *producers {
+func newProducers(client creator) *producers {
 	return &producers{client: client, byTopic: map[string]*opening{}}
 }
 

@@ -15,8 +15,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/apache/pulsar-client-go/pulsar"
-
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/arbiter"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/lifetime"
@@ -31,7 +29,7 @@ type driver struct{}
 type store struct {
 	eventstore.Binding
 
-	client    pulsar.Client
+	client    *client
 	producers *producers
 	ends      []*end // of the partitions of events
 	shelves   []*shelf
@@ -58,7 +56,7 @@ func open(ctx context.Context, b eventstore.Binding) (*store, error) {
 	if b.Secret.Get(layout.SecretTenant) == "" {
 		return nil, fmt.Errorf("key %q is empty: the Secret does not say which tenant the store is in", layout.SecretTenant)
 	}
-	client, err := connection(b.Secret).Client()
+	client, err := newClient(b)
 	if err != nil {
 		return nil, err
 	}

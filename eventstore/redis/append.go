@@ -28,13 +28,13 @@ func (s *store) Append(ctx context.Context, stream eventstore.StreamID, expected
 	}
 	if s.Streaming {
 		err = s.add(ctx, stream, fields)
-		return 0, wrapAppend(stream, err)
+		return 0, wrapAppend(stream, s.explain(err))
 	}
 	v, err := s.append(ctx, stream, expected, prepared, fields)
 	if isUnknown(err) && ctx.Err() == nil {
 		v, err = s.appendAgain(ctx, stream, expected, prepared, fields)
 	}
-	return v, wrapAppend(stream, err)
+	return v, wrapAppend(stream, s.explain(err))
 }
 
 // appendAgain repeats an append whose reply was lost. A conflict is then the truth only if the stream has gone past the

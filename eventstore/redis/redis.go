@@ -15,7 +15,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
-	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/endpoint"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/lifetime"
 	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
@@ -50,30 +49,15 @@ func (driver) Open(ctx context.Context, b eventstore.Binding) (eventstore.Store,
 }
 
 func open(ctx context.Context, b eventstore.Binding) (*store, error) {
-	s := &store{Binding: b, connection: connection(b.Secret), timing: defaultTiming, open: lifetime.New()}
+	s := &store{Binding: b, connection: connection(b), timing: defaultTiming, open: lifetime.New()}
 	var err error
 	if s.client, err = s.connection.Client(); err != nil {
 		return nil, err
 	}
 	if err := s.check(ctx); err != nil {
-		return nil, errors.Join(err, s.Close())
+		return nil, errors.Join(s.explain(err), s.Close())
 	}
 	return s, nil
-}
-
-func connection(s eventstore.Secret) connect.Redis {
-	c := connect.Redis{
-		Mode: connect.RedisMode(s.Get(layout.SecretRedisMode)), Addresses: endpoint.Addresses(s, "6379", layout.SecretEndpoints),
-		Username: s.Get(layout.SecretUsername), Password: s.Get(layout.SecretPassword),
-		Sentinel: connect.Sentinel{Master: s.Get(layout.SecretSentinelMaster)},
-	}
-	if s.Get(layout.SecretSentinelAuth) == "true" { // The Sentinels know the same user.
-		c.Sentinel.Username, c.Sentinel.Password = c.Username, c.Password
-	}
-	if endpoint.Encrypted(s) {
-		c.TLS = endpoint.TLS(s)
-	}
-	return c
 }
 
 // check compares the store's marker with the Secret, and looks for signs that events are gone.

@@ -17,7 +17,7 @@ import (
 func (s *store) Replay(ctx context.Context, from eventstore.Start) iter.Seq2[eventstore.Event, error] {
 	return func(yield func(eventstore.Event, error) bool) {
 		if err := s.replay(ctx, from, yield); err != nil {
-			yield(eventstore.Event{}, fmt.Errorf("cannot replay store %q: %w", s.Store, err))
+			yield(eventstore.Event{}, fmt.Errorf("cannot replay store %q: %w", s.Store, s.explain(err)))
 		}
 	}
 }

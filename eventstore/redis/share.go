@@ -2,9 +2,12 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 )
 
 // reply is what the server says of one partition's lease.
@@ -67,7 +70,7 @@ func (c *consumer) ask(ctx context.Context) ([]reply, error) {
 	}
 	_, err := pipe.Exec(ctx)
 	if err != nil && c.refused(err) {
-		c.Fail(err)
+		c.Fail(c.store.explain(err))
 		return nil, err
 	}
 	if err == nil {
@@ -95,11 +98,11 @@ func (c *consumer) ask(ctx context.Context) ([]reply, error) {
 	return replies, nil
 }
 
-// refused reports whether asking again is useless. A user that is unknown may be back soon: a server that restarts
-// without a file of users gets them again from the provider.
+// refused reports whether asking again is useless. A user that is unknown, or has another password, may be known soon: a
+// server that restarts without a file of users gets them again from the provider, and a Secret comes later than the password.
 func (c *consumer) refused(err error) bool {
 	if !isUnauthenticated(err) {
-		return redis.HasErrorPrefix(err, "NOPERM")
+		return redis.HasErrorPrefix(err, "NOPERM") || errors.Is(err, eventstore.ErrRestart)
 	}
 	if c.denied.IsZero() {
 		c.denied = time.Now()

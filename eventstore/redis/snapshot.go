@@ -21,7 +21,7 @@ func (s *store) SaveSnapshot(ctx context.Context, snapshot eventstore.Snapshot) 
 	fields := record.EncodeSnapshot(snapshot)
 	args := append([]any{int64(snapshot.Version)}, flat(fields[1:])...)
 	if err := saveScript.Run(ctx, s.client, []string{s.snapshotKey(snapshot.Stream)}, args...).Err(); err != nil {
-		return fmt.Errorf("cannot save snapshot of %s: %w", snapshot.Stream, err)
+		return fmt.Errorf("cannot save snapshot of %s: %w", snapshot.Stream, s.explain(err))
 	}
 	return nil
 }
@@ -36,11 +36,11 @@ func (s *store) LoadSnapshot(ctx context.Context, stream eventstore.StreamID) (e
 		err = eventstore.ErrNotFound
 	}
 	if err != nil {
-		return eventstore.Snapshot{}, fmt.Errorf("cannot load snapshot of %s: %w", stream, err)
+		return eventstore.Snapshot{}, fmt.Errorf("cannot load snapshot of %s: %w", stream, s.explain(err))
 	}
 	snapshot, err := record.DecodeSnapshot(stream, fieldsOf(fields))
 	if err != nil {
-		return snapshot, fmt.Errorf("cannot load snapshot of %s: %w", stream, err)
+		return snapshot, fmt.Errorf("cannot load snapshot of %s: %w", stream, s.explain(err))
 	}
 	return snapshot, nil
 }

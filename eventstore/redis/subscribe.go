@@ -10,6 +10,7 @@ import (
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/deliver"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/endpoint"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
@@ -20,10 +21,10 @@ type timing struct {
 	block  time.Duration // A read waits for new entries so long.
 	answer time.Duration // The server may take so long to answer a consumer.
 
-	patience time.Duration // The server may not know our user for so long.
+	patience time.Duration // The server may not know our user, or our password, for so long.
 }
 
-var defaultTiming = timing{lease: 10 * time.Second, tick: time.Second, block: time.Second, answer: 3 * time.Second, patience: time.Minute}
+var defaultTiming = timing{lease: 10 * time.Second, tick: time.Second, block: time.Second, answer: 3 * time.Second, patience: endpoint.Patience}
 
 // Subscribe implements [eventstore.Subscriber]. Consumers share the partitions by leases, each of which has a token that
 // grows: a consumer that lost its lease, and does not know it yet, can neither read nor acknowledge any more.

@@ -2,6 +2,7 @@ package connect
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"time"
@@ -22,13 +23,17 @@ type Kafka struct {
 	// a client certificate alone.
 	Mechanism string
 	Username  string
-	Password  string
+	Password  string // For OAUTHBEARER without OAuth: the token.
 	OAuth     *OAuth // For OAUTHBEARER.
 	AWS       *AWS   // For AWS_MSK_IAM.
 	TLS       *TLS   // nil: plain text
 
 	// RegistryTopic holds the markers of stores and subscriptions. Only the provider reads and writes it.
 	RegistryTopic string
+
+	// Renew returns the settings as they are now, and is asked for each connection: servers, user, password, token and TLS may
+	// change, and the mechanism stays. nil: all stay. It may be called concurrently.
+	Renew func() (Kafka, error) `json:"-"`
 
 	// Provided means that somebody else makes the users of applications. They authenticate as the provider does.
 	Provided bool
@@ -76,16 +81,25 @@ func (k Kafka) Options(aws AWSTokens) ([]kgo.Opt, error) {
 		kgo.RequestTimeoutOverhead(kafkaAnswerTimeout),
 		kgo.DisableClientMetrics(),
 	}
-	if k.TLS != nil {
-		c, err := k.TLS.Config()
-		if err != nil {
-			return nil, err
-		}
-		opts = append(opts, kgo.DialTLSConfig(c))
-	}
 	m, err := k.mechanism(aws)
 	if err != nil {
 		return nil, err
+	}
+	var c *tls.Config
+	if k.TLS != nil {
+		if c, err = k.TLS.Config(); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case k.Renew != nil:
+		r := k.renewal(aws)
+		if m != nil {
+			r.name, m = m.Name(), r
+		}
+		opts = append(opts, kgo.Dialer(r.dial), kgo.WithHooks(r))
+	case c != nil:
+		opts = append(opts, kgo.DialTLSConfig(c))
 	}
 	if m != nil {
 		opts = append(opts, kgo.SASL(m))
@@ -114,8 +128,11 @@ func (k Kafka) mechanism(aws AWSTokens) (sasl.Mechanism, error) {
 	case KafkaPlain:
 		return plain.Auth{User: k.Username, Pass: k.Password}.AsMechanism(), nil
 	case KafkaOAuthBearer:
+		if k.OAuth == nil && k.Password == "" {
+			return nil, errors.New("cannot connect to Kafka: OAUTHBEARER needs a token, or to know where tokens are fetched")
+		}
 		if k.OAuth == nil {
-			return nil, errors.New("cannot connect to Kafka: OAUTHBEARER needs to know where tokens are fetched")
+			return oauth.Auth{Token: k.Password}.AsMechanism(), nil
 		}
 		var ca []byte
 		if k.TLS != nil {

@@ -31,6 +31,10 @@ type Pulsar struct {
 	// tokens are issued.
 	SigningKey []byte
 
+	// Renew returns the settings as they are now: the token and the client certificate are asked for whenever a connection is
+	// made, or the broker wants to see them again; the rest stays. nil: all stay. It may be called concurrently.
+	Renew func() (Pulsar, error) `json:"-"`
+
 	// Connections is how many HTTP connections are kept at most. Default: 16.
 	Connections int
 }
@@ -124,16 +128,52 @@ func (p Pulsar) tokens() TokenSource {
 	case p.OAuth != nil:
 		return p.OAuth.tokens(nil)
 	case p.Token != "":
-		return func(context.Context) (string, error) { return p.Token, nil }
+		return p.token
 	}
 	return nil
 }
 
-func (p Pulsar) tls() (*tls.Config, error) {
-	if p.TLS == nil {
-		return TLS{}.Config()
+// token returns the one of the moment.
+func (p Pulsar) token(context.Context) (string, error) {
+	if p.Renew == nil {
+		return p.Token, nil
 	}
-	return p.TLS.Config()
+	now, err := p.Renew()
+	if err == nil && now.Token == "" {
+		err = errors.New("there is no token any more")
+	}
+	return now.Token, err
+}
+
+func (p Pulsar) tls() (*tls.Config, error) {
+	t := TLS{}
+	if p.TLS != nil {
+		t = *p.TLS
+	}
+	c, err := t.Config()
+	if err == nil && p.Renew != nil && len(c.Certificates) > 0 {
+		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return p.certificate() }
+	}
+	return c, err
+}
+
+// certificate returns the one of the moment.
+func (p Pulsar) certificate() (*tls.Certificate, error) {
+	now, err := p.Renew()
+	if err != nil {
+		return nil, err
+	}
+	if now.TLS == nil {
+		return nil, errors.New("there is no client certificate any more")
+	}
+	c, err := now.TLS.Config()
+	if err != nil {
+		return nil, err
+	}
+	if len(c.Certificates) == 0 {
+		return nil, errors.New("there is no client certificate any more")
+	}
+	return &c.Certificates[0], nil
 }
 
 // authentication is by token, else by client certificate, else there is none.

@@ -30,6 +30,10 @@ type Redis struct {
 	Sentinel  Sentinel
 	TLS       *TLS // nil: plain text. Sentinels are reached in the same way as servers.
 
+	// Renew returns the settings as they are now, and is asked for each connection: addresses, user, password and TLS may
+	// change, the mode and the master's name stay. nil: all stay. It may be called concurrently.
+	Renew func() (Redis, error) `json:"-"`
+
 	// PoolSize is how many connections are kept at most, to each server. Default: 10 for each processor.
 	PoolSize int
 }
@@ -113,18 +117,25 @@ func (r Redis) options(address string) (*redis.Options, error) {
 		}
 		o.TLSConfig = c
 	}
+	if r.Renew != nil {
+		o.Dialer, o.CredentialsProviderContext = r.dial, r.login
+	}
 	return o, nil
 }
 
 func (r Redis) failoverOptions(o *redis.Options) *redis.FailoverOptions {
-	return &redis.FailoverOptions{
+	f := &redis.FailoverOptions{
 		MasterName: r.Sentinel.Master, SentinelAddrs: r.Addresses,
 		SentinelUsername: r.Sentinel.Username, SentinelPassword: r.Sentinel.Password,
 		Username: o.Username, Password: o.Password, TLSConfig: o.TLSConfig,
 		PoolSize: o.PoolSize, MaxRetries: o.MaxRetries, DialTimeout: o.DialTimeout, DialerRetries: o.DialerRetries,
 		ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout, ContextTimeoutEnabled: o.ContextTimeoutEnabled,
-		DisableIdentity: o.DisableIdentity,
+		DisableIdentity: o.DisableIdentity, Dialer: o.Dialer, CredentialsProviderContext: o.CredentialsProviderContext,
 	}
+	if r.Renew != nil && r.Sentinel.Password != "" {
+		f.SentinelUsername, f.SentinelPassword, f.OnConnect = "", "", r.loginToSentinel
+	}
+	return f
 }
 
 func (r Redis) clusterOptions(o *redis.Options) *redis.ClusterOptions {
@@ -134,6 +145,7 @@ func (r Redis) clusterOptions(o *redis.Options) *redis.ClusterOptions {
 		PoolSize: o.PoolSize, MaxRetries: o.MaxRetries, DialTimeout: o.DialTimeout, DialerRetries: o.DialerRetries,
 		ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout, ContextTimeoutEnabled: o.ContextTimeoutEnabled,
 		DisableIdentity: o.DisableIdentity, MaintNotificationsConfig: o.MaintNotificationsConfig,
+		Dialer: o.Dialer, CredentialsProviderContext: o.CredentialsProviderContext,
 		// Else each command asks for COMMAND first, which applications' users may not call.
 		DisableRoutingPolicies:     true,
 		ClusterStateReloadInterval: 10 * time.Second,

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/broker"
@@ -129,6 +130,24 @@ func (s *Server) Subscription(t testing.TB, store eventstore.Secret, name string
 	secret[layout.SecretUsername] = []byte(layout.SubscriptionPrincipal(id.Store, name))
 	secret[layout.SecretPassword] = []byte(password)
 	secret[layout.SecretSubscription] = []byte(name)
+	return secret
+}
+
+// Rotate gives the user of a Secret another password, and returns the Secret with it.
+func (s *Server) Rotate(t testing.TB, secret eventstore.Secret) eventstore.Secret {
+	t.Helper()
+	password := rand.Text()
+	done, err := kadm.NewClient(s.Admin(t)).AlterUserSCRAMs(t.Context(), nil, []kadm.UpsertSCRAM{{
+		User: secret.Get(layout.SecretUsername), Mechanism: kadm.ScramSha512, Iterations: 4096, Password: password,
+	}})
+	if err == nil {
+		err = done.Error()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret = maps.Clone(secret)
+	secret[layout.SecretPassword] = []byte(password)
 	return secret
 }
 

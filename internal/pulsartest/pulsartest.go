@@ -17,6 +17,7 @@ import (
 	"time"
 
 	pulsarclient "github.com/apache/pulsar-client-go/pulsar"
+	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/broker"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
@@ -176,6 +177,33 @@ func (s *Server) Subscription(t testing.TB, store eventstore.Secret, name string
 	secret[layout.SecretPassword] = []byte(token)
 	secret[layout.SecretSubscription] = []byte(name)
 	return secret
+}
+
+// Expiring returns a Secret of the same principal whose token is refused after a while.
+func (s *Server) Expiring(t testing.TB, secret eventstore.Secret, after time.Duration) eventstore.Secret {
+	t.Helper()
+	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.RegisteredClaims{
+		Subject: secret.Get(layout.SecretUsername), ExpiresAt: jwt.NewNumericDate(time.Now().Add(after)),
+	}).SignedString(s.SecretKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret = maps.Clone(secret)
+	secret[layout.SecretPassword] = []byte(token)
+	return secret
+}
+
+// Expired returns when the token of a Secret is refused.
+func (s *Server) Expired(t testing.TB, secret eventstore.Secret) {
+	t.Helper()
+	var claims jwt.RegisteredClaims
+	if _, _, err := jwt.NewParser().ParseUnverified(secret.Get(layout.SecretPassword), &claims); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-time.After(time.Until(claims.ExpiresAt.Add(time.Second))):
+	case <-t.Context().Done():
+	}
 }
 
 // Client returns a client of the administrator.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -158,6 +159,35 @@ func (s *Server) user(t *testing.T, name string, rules []string) (password strin
 	return password
 }
 
+// Rotate gives the user of a Secret another password, and returns the Secret with it. As the provider does, it cuts the
+// connections of the user.
+func (s *Server) Rotate(t *testing.T, secret eventstore.Secret) eventstore.Secret {
+	t.Helper()
+	name, password := secret.Get(layout.SecretUsername), rand.Text()
+	s.mu.Lock()
+	for i := range s.users {
+		if s.users[i].name == name {
+			s.users[i].password = password
+		}
+	}
+	s.mu.Unlock()
+	s.MakeUsers(t)
+	addrs := slices.Clone(s.sentinels)
+	for _, r := range s.nodes {
+		addrs = append(addrs, r.Addr)
+	}
+	for _, addr := range addrs {
+		c := redis.NewClient(&redis.Options{Addr: addr, Username: s.AdminUser, Password: s.AdminPassword})
+		if err := c.Do(t.Context(), "CLIENT", "KILL", "USER", name).Err(); err != nil {
+			t.Error(err)
+		}
+		_ = c.Close()
+	}
+	secret = maps.Clone(secret)
+	secret[layout.SecretPassword] = []byte(password)
+	return secret
+}
+
 // MakeUsers makes all users again on every server that runs, as the provider does on one that restarted without them.
 func (s *Server) MakeUsers(t *testing.T) {
 	t.Helper()
@@ -178,7 +208,7 @@ func (s *Server) make(t *testing.T, addr string, rules func(principal) []string)
 	c := redis.NewClient(&redis.Options{Addr: addr, Username: s.AdminUser, Password: s.AdminPassword})
 	defer func() { _ = c.Close() }()
 	for _, u := range s.users {
-		if err := c.ACLSetUser(t.Context(), u.name, append([]string{"on", ">" + u.password}, rules(u)...)...).Err(); err != nil {
+		if err := c.ACLSetUser(t.Context(), u.name, append([]string{"on", "resetpass", ">" + u.password}, rules(u)...)...).Err(); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -5,11 +5,16 @@ import (
 	"cmp"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
+
+// Patience is how long brokers may refuse credentials that they took before, until a subscription ends because of it. The
+// kubelet takes up to two minutes to write a changed Secret into a folder, and a server that lost its users gets them again.
+const Patience = 5 * time.Minute
 
 // Addresses returns those that the first of the keys lists that has any, else the host of the Secret, with the port if it
 // has none.

@@ -1,0 +1,43 @@
+package redis
+
+import (
+	"fmt"
+
+	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/endpoint"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
+)
+
+// connection says how to reach the servers, each time by the Secret of the moment.
+func connection(b eventstore.Binding) connect.Redis {
+	c := settings(b.Secret)
+	c.Renew = func() (connect.Redis, error) {
+		s, err := b.Current()
+		return settings(s), err
+	}
+	return c
+}
+
+func settings(s eventstore.Secret) connect.Redis {
+	c := connect.Redis{
+		Mode: connect.RedisMode(s.Get(layout.SecretRedisMode)), Addresses: endpoint.Addresses(s, "6379", layout.SecretEndpoints),
+		Username: s.Get(layout.SecretUsername), Password: s.Get(layout.SecretPassword),
+		Sentinel: connect.Sentinel{Master: s.Get(layout.SecretSentinelMaster)},
+	}
+	if s.Get(layout.SecretSentinelAuth) == "true" { // The Sentinels know the same user.
+		c.Sentinel.Username, c.Sentinel.Password = c.Username, c.Password
+	}
+	if endpoint.Encrypted(s) {
+		c.TLS = endpoint.TLS(s)
+	}
+	return c
+}
+
+// explain says what to do where the server does not know us. Other errors stay as they are.
+func (s *store) explain(err error) error {
+	if !isUnauthenticated(err) {
+		return err
+	}
+	return fmt.Errorf("the server refuses user %q with this password: is the Secret the newest one? %w", s.Secret.Get(layout.SecretUsername), err)
+}

@@ -1,0 +1,84 @@
+package connect
+
+import (
+	"context"
+	"net"
+	"slices"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl"
+)
+
+// kafkaRenewal makes each connection of the clients that share its options with the settings of the moment. Clients tell it
+// of themselves: it implements [kgo.HookNewClient] and [kgo.HookClientClosed].
+type kafkaRenewal struct {
+	renew func() (Kafka, error)
+	aws   AWSTokens
+	began []string // The bootstrap servers at first.
+	name  string   // Of the mechanism.
+
+	mu      sync.Mutex
+	seeds   []string
+	clients map[*kgo.Client]bool
+}
+
+func (k Kafka) renewal(aws AWSTokens) *kafkaRenewal {
+	return &kafkaRenewal{renew: k.Renew, aws: aws, began: k.BootstrapServers, seeds: k.BootstrapServers, clients: map[*kgo.Client]bool{}}
+}
+
+// OnNewClient implements [kgo.HookNewClient].
+func (r *kafkaRenewal) OnNewClient(c *kgo.Client) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.clients[c] = true
+	if !slices.Equal(r.seeds, r.began) { // Its options have those of the beginning.
+		_ = c.UpdateSeedBrokers(r.seeds...)
+	}
+}
+
+// OnClientClosed implements [kgo.HookClientClosed].
+func (r *kafkaRenewal) OnClientClosed(c *kgo.Client) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.clients, c)
+}
+
+// dial is called for seeds and for brokers that the cluster has named.
+func (r *kafkaRenewal) dial(ctx context.Context, _, address string) (net.Conn, error) {
+	now, err := r.renew()
+	if err != nil {
+		return nil, err // Not one of the network's, which the client would try again.
+	}
+	r.moved(now.BootstrapServers)
+	return dial(ctx, address, now.TLS)
+}
+
+// moved tells the clients that the cluster is to be found elsewhere. They ask there when no broker that they know answers.
+func (r *kafkaRenewal) moved(seeds []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(seeds) == 0 || slices.Equal(seeds, r.seeds) {
+		return
+	}
+	r.seeds = seeds
+	for c := range r.clients {
+		_ = c.UpdateSeedBrokers(seeds...)
+	}
+}
+
+// Name implements [sasl.Mechanism].
+func (r *kafkaRenewal) Name() string { return r.name }
+
+// Authenticate implements [sasl.Mechanism].
+func (r *kafkaRenewal) Authenticate(ctx context.Context, host string) (sasl.Session, []byte, error) {
+	now, err := r.renew()
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := now.mechanism(r.aws)
+	if err != nil {
+		return nil, nil, err
+	}
+	return m.Authenticate(ctx, host)
+}

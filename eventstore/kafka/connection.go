@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/awstokens"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/endpoint"
 	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
@@ -24,15 +25,17 @@ func options(b eventstore.Binding, watch *logins) ([]kgo.Opt, error) {
 	switch {
 	case c.Mechanism == connect.KafkaOAuthBearer && c.Password == "": // The Secret does not say where tokens are made.
 		return nil, fmt.Errorf("key %q is %q, which needs a token in key %q", layout.SecretSASLMechanism, c.Mechanism, layout.SecretPassword)
-	case c.Mechanism == connect.KafkaAWSMSKIAM:
-		return nil, fmt.Errorf("key %q is %q: this driver does not log in by IAM, let the ProviderConfig make users: %w",
-			layout.SecretSASLMechanism, c.Mechanism, eventstore.ErrUnsupported)
+	case c.Mechanism == connect.KafkaAWSMSKIAM && awstokens.Make == nil:
+		return nil, fmt.Errorf("key %q is %q: import _ %q too, which brings the AWS SDK",
+			layout.SecretSASLMechanism, c.Mechanism, "github.com/crossplane-contrib/provider-eventstore/eventstore/kafka/awsiam")
+	case c.Mechanism == connect.KafkaAWSMSKIAM && c.AWS.Region == "":
+		return nil, fmt.Errorf("key %q is %q, which needs the cluster's region in key %q", layout.SecretSASLMechanism, c.Mechanism, layout.SecretAWSRegion)
 	}
 	c.Renew = func() (connect.Kafka, error) {
 		s, err := b.Current()
 		return connection(s), err
 	}
-	opts, err := c.Options(nil)
+	opts, err := c.Options(awstokens.Make)
 	return slices.Clip(append(opts, kgo.WithHooks(watch))), err // Every client appends its own.
 }
 
@@ -41,10 +44,25 @@ func connection(s eventstore.Secret) connect.Kafka {
 		BootstrapServers: endpoint.Addresses(s, "9092", layout.SecretBootstrap, layout.SecretEndpoints),
 		Mechanism:        s.Get(layout.SecretSASLMechanism), Username: s.Get(layout.SecretUsername), Password: s.Get(layout.SecretPassword),
 	}
+	if c.Mechanism == connect.KafkaAWSMSKIAM {
+		c.AWS = &connect.AWS{Region: region(s)}
+	}
 	if encrypted(s) {
 		c.TLS = endpoint.TLS(s)
 	}
 	return c
+}
+
+// region is where a cluster of Amazon MSK is. Secrets of older providers do not say so, but its own names do:
+// b-1.events.a1b2c3.c2.kafka.eu-central-1.amazonaws.com.
+func region(s eventstore.Secret) string {
+	host, _, _ := strings.Cut(s.Get(layout.SecretBootstrap), ":")
+	_, from, _ := strings.Cut(host, ".kafka")
+	labels := strings.Split(from, ".") // Of a serverless one, the first is "-serverless".
+	if len(labels) > 1 && s.Get(layout.SecretAWSRegion) == "" && strings.Contains(from, ".amazonaws.") {
+		return labels[1]
+	}
+	return s.Get(layout.SecretAWSRegion)
 }
 
 func encrypted(s eventstore.Secret) bool {

@@ -99,7 +99,8 @@ func TestOpen(t *testing.T) {
 			wantErr: "cannot reach the brokers at 127.0.0.1:1",
 		},
 		"Mechanism": {
-			reason: "The AWS SDK is not here.", extra: map[string]string{layout.SecretSASLMechanism: "AWS_MSK_IAM"}, wantIs: eventstore.ErrUnsupported,
+			reason: "The AWS SDK is not here.", extra: map[string]string{layout.SecretSASLMechanism: "AWS_MSK_IAM"},
+			wantErr: `import _ "github.com/crossplane-contrib/provider-eventstore/eventstore/kafka/awsiam"`,
 		},
 	}
 	for name, tc := range cases {

@@ -18,9 +18,11 @@ type kafkaRenewal struct {
 	began []string // The bootstrap servers at first.
 	name  string   // Of the mechanism.
 
-	mu      sync.Mutex
-	seeds   []string
-	clients map[*kgo.Client]bool
+	mu        sync.Mutex
+	digest    string // Of the settings that mechanism was made of.
+	mechanism sasl.Mechanism
+	seeds     []string
+	clients   map[*kgo.Client]bool
 }
 
 func (k Kafka) renewal(aws AWSTokens) *kafkaRenewal {
@@ -76,9 +78,23 @@ func (r *kafkaRenewal) Authenticate(ctx context.Context, host string) (sasl.Sess
 	if err != nil {
 		return nil, nil, err
 	}
-	m, err := now.mechanism(r.aws)
+	m, err := r.login(now)
 	if err != nil {
 		return nil, nil, err
 	}
 	return m.Authenticate(ctx, host)
+}
+
+// login returns the mechanism of the settings: while these stay the same, the same, which keeps its token until it expires.
+func (r *kafkaRenewal) login(now Kafka) (sasl.Mechanism, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if digest := (Config{Kafka: &now}).Digest(); digest != r.digest {
+		m, err := now.mechanism(r.aws)
+		if err != nil {
+			return nil, err
+		}
+		r.mechanism, r.digest = m, digest
+	}
+	return r.mechanism, nil
 }

@@ -180,3 +180,20 @@ func (s *Server) TLS(t testing.TB, secret eventstore.Secret) eventstore.Secret {
 	})
 	return out
 }
+
+// MutualTLS returns a Secret of the same principal, who is known by a certificate.
+func (s *Server) MutualTLS(t testing.TB, secret eventstore.Secret) eventstore.Secret {
+	t.Helper()
+	pair, err := s.ClientCert(secret.Get(layout.SecretUsername))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := s.TLS(t, secret)
+	delete(out, layout.SecretPassword)
+	delete(out, layout.SecretSASLMechanism)
+	maps.Copy(out, eventstore.Secret{
+		layout.SecretBootstrap: []byte(s.MTLSAddr), layout.SecretEndpoints: []byte(s.MTLSAddr), layout.SecretSecurityProtocol: []byte("SSL"),
+		layout.SecretCertificate: pair.Cert, layout.SecretPrivateKey: pair.Key,
+	})
+	return out
+}

@@ -21,6 +21,7 @@ const (
 	SecretBootstrap        = "bootstrap-servers" // Kafka, by the name that its own clients give it: as endpoints
 	SecretSecurityProtocol = "security.protocol" // Kafka, likewise: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL
 	SecretSASLMechanism    = "sasl.mechanism"    // Kafka, likewise; absent without SASL
+	SecretAWSRegion        = "aws-region"        // Kafka, with AWS_MSK_IAM: where the cluster is
 	SecretTenant           = "tenant"            // Pulsar: the store is the namespace <tenant>/<store>
 	SecretAdminURL         = "admin-url"         // Pulsar: of the admin API, which no principal has rights to administer by
 	SecretStore            = "store"

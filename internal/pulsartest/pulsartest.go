@@ -254,3 +254,16 @@ func (s *Server) TLS(t testing.TB, secret eventstore.Secret) eventstore.Secret {
 	})
 	return out
 }
+
+// MutualTLS returns a Secret of the same principal, who is known by a certificate.
+func (s *Server) MutualTLS(t testing.TB, secret eventstore.Secret) eventstore.Secret {
+	t.Helper()
+	pair, err := s.ClientCert(secret.Get(layout.SecretUsername))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := s.TLS(t, secret)
+	delete(out, layout.SecretPassword)
+	out[layout.SecretCertificate], out[layout.SecretPrivateKey] = pair.Cert, pair.Key
+	return out
+}

@@ -80,25 +80,26 @@ func TestWaysIn(t *testing.T) {
 // they are made for; others as the provider does, whose way is all that is known.
 func TestConnection(t *testing.T) {
 	cases := map[string]struct {
-		config              connect.Kafka
-		protocol, mechanism string
+		config                      connect.Kafka
+		protocol, mechanism, region string
 	}{
-		"Scram":             {connect.Kafka{Mechanism: connect.KafkaScramSHA512}, "SASL_PLAINTEXT", "SCRAM-SHA-512"},
-		"Scram256":          {connect.Kafka{Mechanism: connect.KafkaScramSHA256, TLS: &connect.TLS{}}, "SASL_SSL", "SCRAM-SHA-512"},
-		"Plain":             {connect.Kafka{Mechanism: connect.KafkaPlain, TLS: &connect.TLS{}}, "SASL_SSL", "SCRAM-SHA-512"},
-		"OAuth":             {connect.Kafka{Mechanism: connect.KafkaOAuthBearer}, "SASL_PLAINTEXT", "SCRAM-SHA-512"},
-		"ProvidedScram256":  {connect.Kafka{Mechanism: connect.KafkaScramSHA256, Provided: true}, "SASL_PLAINTEXT", "SCRAM-SHA-256"},
-		"ProvidedPlain":     {connect.Kafka{Mechanism: connect.KafkaPlain, TLS: &connect.TLS{}, Provided: true}, "SASL_SSL", "PLAIN"},
-		"ProvidedMTLS":      {connect.Kafka{TLS: &connect.TLS{}, Provided: true}, "SSL", ""},
-		"ProvidedPlaintext": {connect.Kafka{Provided: true}, "PLAINTEXT", ""},
+		"Scram":             {connect.Kafka{Mechanism: connect.KafkaScramSHA512}, "SASL_PLAINTEXT", "SCRAM-SHA-512", ""},
+		"Scram256":          {connect.Kafka{Mechanism: connect.KafkaScramSHA256, TLS: &connect.TLS{}}, "SASL_SSL", "SCRAM-SHA-512", ""},
+		"Plain":             {connect.Kafka{Mechanism: connect.KafkaPlain, TLS: &connect.TLS{}}, "SASL_SSL", "SCRAM-SHA-512", ""},
+		"OAuth":             {connect.Kafka{Mechanism: connect.KafkaOAuthBearer}, "SASL_PLAINTEXT", "SCRAM-SHA-512", ""},
+		"ProvidedScram256":  {connect.Kafka{Mechanism: connect.KafkaScramSHA256, Provided: true}, "SASL_PLAINTEXT", "SCRAM-SHA-256", ""},
+		"ProvidedPlain":     {connect.Kafka{Mechanism: connect.KafkaPlain, TLS: &connect.TLS{}, Provided: true}, "SASL_SSL", "PLAIN", ""},
+		"ProvidedMTLS":      {connect.Kafka{TLS: &connect.TLS{}, Provided: true}, "SSL", "", ""},
+		"ProvidedIAM":       {connect.Kafka{Mechanism: connect.KafkaAWSMSKIAM, AWS: &connect.AWS{Region: "eu-central-1"}, TLS: &connect.TLS{}, Provided: true}, "SASL_SSL", "AWS_MSK_IAM", "eu-central-1"},
+		"ProvidedPlaintext": {connect.Kafka{Provided: true}, "PLAINTEXT", "", ""},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			tc.config.BootstrapServers = []string{"kafka.example.org:9092"}
 			b := &Backend{config: tc.config, cluster: &cluster{}}
 			got := b.Connection()
-			if string(got["security.protocol"]) != tc.protocol || string(got["sasl.mechanism"]) != tc.mechanism {
-				t.Errorf("%s %s, want %s %s", got["security.protocol"], got["sasl.mechanism"], tc.protocol, tc.mechanism)
+			if string(got["security.protocol"]) != tc.protocol || string(got["sasl.mechanism"]) != tc.mechanism || string(got["aws-region"]) != tc.region {
+				t.Errorf("%s %s %s, want %s %s %s", got["security.protocol"], got["sasl.mechanism"], got["aws-region"], tc.protocol, tc.mechanism, tc.region)
 			}
 		})
 	}

@@ -142,6 +142,9 @@ func (b *Backend) Connection() map[string][]byte {
 	if mechanism != "" {
 		c[layout.SecretSASLMechanism] = []byte(mechanism)
 	}
+	if mechanism == connect.KafkaAWSMSKIAM && b.config.AWS != nil {
+		c[layout.SecretAWSRegion] = []byte(b.config.AWS.Region)
+	}
 	if b.config.TLS != nil && len(b.config.TLS.CA) > 0 {
 		c[layout.SecretCA] = b.config.TLS.CA
 	}

@@ -48,7 +48,7 @@ func sign(ctx context.Context, a connect.AWS) (token string, expiresMillis int64
 // explain says why there is no token. Of what AWS answers, the code is told: the rest has the request's id.
 func explain(err error, a connect.AWS) error {
 	e := &connect.TokenError{Cause: err}
-	whom := "the AWS credentials of the provider's environment"
+	whom := "the AWS credentials of the environment"
 	if a.RoleARN != "" {
 		whom = "the role " + a.RoleARN
 	}
@@ -64,7 +64,7 @@ func explain(err error, a connect.AWS) error {
 	case silent && !soughtInstance(err):
 		e.Text = "AWS cannot be asked: " + connect.Explain(err, true)
 	default:
-		e.Text = "there are no AWS credentials in the provider's environment: give its service account a role"
+		e.Text = "there are no AWS credentials in the environment: give the pod's service account a role"
 	}
 	return e
 }

@@ -75,7 +75,9 @@ func (p *partition) ack(ctx context.Context) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.done = p.done[n:]
-	p.inFlight -= n
+	for _, id := range done {
+		delete(p.held, id)
+	}
 	for _, event := range forget {
 		delete(p.attempts, event)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -15,8 +16,16 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
-// window is how many records of a partition are held at a time: read, and not yet acknowledged.
-const window = 256
+const (
+	// window is how many records of a partition are held at a time: read, and not yet acknowledged.
+	window = 2048
+
+	// plenty is how many entries a read must bring to be thought to leave many more.
+	plenty = 256
+
+	// linger is how long a read waits until there is room for plenty.
+	linger = 20 * time.Millisecond
+)
 
 // partition is one partition that a consumer has the lease of. It implements [deliver.Log].
 type partition struct {
@@ -30,16 +39,19 @@ type partition struct {
 	leased  string
 	retries string
 	dead    string
-	newest  string // The last entry that was read: wait for later ones.
-	number  int64  // Of the next read of what is new: it stays the same until that took something, and we know.
+	from    string  // Where to read on: after an entry that is pending, or what is fresh.
+	newest  entryID // The last entry that was read: wait for later ones.
+	number  int64   // Of the next read of what is fresh: it stays the same until that took something, and we know.
+	many    bool    // There is much to read.
+	unsure  bool    // A read has perhaps taken entries that we do not know of.
 	group   string
 	acked   chan struct{} // Has something when there is room again.
 	toAck   chan struct{} // Has something when done is not empty.
 
 	mu       sync.Mutex
-	done     []string       // Entries to acknowledge.
-	inFlight int            // Entries that were read and are not acknowledged.
-	attempts map[string]int // Failed deliveries by event; -1: it is a dead letter.
+	done     []string            // Entries to acknowledge.
+	held     map[string]struct{} // Entries that were read and are not acknowledged.
+	attempts map[string]int      // Failed deliveries by event; -1: it is a dead letter.
 }
 
 func newPartition(c *consumer, l *lease, stop, work context.Context, lost func()) *partition {
@@ -49,7 +61,7 @@ func newPartition(c *consumer, l *lease, stop, work context.Context, lost func()
 		number: 1, events: layout.RedisEvents(s.Store, l.partition), leased: c.leaseKey(l.partition),
 		retries: layout.RedisRetries(s.Store, l.partition, s.Subscription),
 		dead:    layout.RedisDeadLetters(s.Store, l.partition, s.Subscription),
-		acked:   make(chan struct{}, 1), toAck: make(chan struct{}, 1), attempts: map[string]int{},
+		acked:   make(chan struct{}, 1), toAck: make(chan struct{}, 1), held: map[string]struct{}{}, attempts: map[string]int{},
 	}
 	p.queue = c.Queue(stop, work, p)
 	return p
@@ -73,7 +85,7 @@ func (p *partition) deliver() error {
 	if err := p.retry(p.start); err != nil {
 		return err
 	}
-	from := "0"
+	p.from = "0"
 	for p.stopped.Err() == nil {
 		room, ok := p.room()
 		if !ok {
@@ -81,23 +93,22 @@ func (p *partition) deliver() error {
 		}
 		var entries []redis.XMessage
 		err := p.retry(func(ctx context.Context) (err error) {
-			entries, err = p.fetch(ctx, room, from)
+			entries, err = p.fetch(ctx, room)
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		for _, m := range entries {
-			p.add(m)
+		if err := p.add(entries); err != nil {
+			return err
 		}
+		p.many = len(entries) == room && room >= plenty
 		switch n := len(entries); {
-		case n > 0 && from != ">":
-			from = entries[n-1].ID
-		case n > 0:
-			p.newest = entries[n-1].ID
-		case from != ">":
-			from = ">"
-		default:
+		case n > 0 && p.from != fresh:
+			p.from = entries[n-1].ID
+		case n == 0 && p.from != fresh:
+			p.from = fresh
+		case n == 0 && !p.unsure:
 			p.pause()
 		}
 	}
@@ -113,13 +124,12 @@ func (p *partition) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, g := range groups {
-		if g.Name == p.group {
-			p.newest = g.LastDeliveredID
-		}
-	}
-	if p.newest == "" {
+	i := slices.IndexFunc(groups, func(g redis.XInfoGroup) bool { return g.Name == p.group })
+	if i < 0 {
 		return p.noGroup()
+	}
+	if p.newest, err = parseEntryID(groups[i].LastDeliveredID); err != nil {
+		return err
 	}
 	failed, err := p.store.client.HGetAll(ctx, p.retries).Result()
 	if err != nil {
@@ -140,7 +150,7 @@ func (p *partition) noGroup() error {
 
 // isFinal reports whether trying again is useless. Servers that restart or fail over reply LOADING, READONLY and more.
 func isFinal(err error) bool {
-	return errors.Is(err, eventstore.ErrNotFound) || redis.HasErrorPrefix(err, "NOPERM") || redis.HasErrorPrefix(err, "WRONGTYPE")
+	return errors.Is(err, eventstore.ErrNotFound) || isForbidden(err) || redis.HasErrorPrefix(err, "WRONGTYPE")
 }
 
 // retry calls f until it succeeds, or that is hopeless, while the lease holds. An earlier call whose reply was lost may
@@ -167,70 +177,63 @@ func (p *partition) retry(f func(context.Context) error) error {
 	}
 }
 
-// fetch may be repeated: what it takes, it takes under a number.
-func (p *partition) fetch(ctx context.Context, count int, from string) ([]redis.XMessage, error) {
-	reply, err := fetchScript.Run(ctx, p.store.client, []string{p.events, p.leased},
-		p.token, p.group, layout.RedisConsumer, count, from, p.number).Slice()
-	if err != nil {
-		return nil, err
-	}
-	if len(reply) != 2 {
-		return nil, fmt.Errorf("cannot understand the server's reply %v", reply)
-	}
-	raw, _ := reply[1].([]any)
-	entries, err := decodeEntries(raw)
-	if used, _ := reply[0].(int64); err == nil && used == 1 && from == ">" {
-		p.number++
-	}
-	return entries, err
-}
-
-func decodeEntries(reply []any) ([]redis.XMessage, error) {
-	entries := make([]redis.XMessage, len(reply))
-	for i, r := range reply {
-		entry, _ := r.([]any)
-		if len(entry) != 2 {
-			return nil, fmt.Errorf("cannot understand the server's reply %v", r)
+// add hands entries to the queue that it does not have yet.
+func (p *partition) add(entries []redis.XMessage) error {
+	entries = p.hold(entries)
+	events := make([]eventstore.Event, 0, len(entries)) // One piece of memory for all, as there are many.
+	records := make([]deliver.Record, len(entries))
+	for i, m := range entries {
+		n := len(events)
+		at, err := parseEntryID(m.ID)
+		if err == nil && len(m.Values) > 0 {
+			events, err = appendEvents(events, p.lease.partition, at, m)
 		}
-		entries[i].ID, _ = entry[0].(string)
-		fields, _ := entry[1].([]any) // nil if the entry was trimmed away while it was pending.
-		entries[i].Values = make(map[string]any, len(fields)/2)
-		for n := 1; n < len(fields); n += 2 {
-			name, _ := fields[n-1].(string)
-			entries[i].Values[name] = fields[n]
-		}
-	}
-	return entries, nil
-}
-
-// add hands an entry to the queue.
-func (p *partition) add(m redis.XMessage) {
-	p.mu.Lock()
-	p.inFlight++
-	p.mu.Unlock()
-	r := deliver.Record{ID: m.ID}
-	if len(m.Values) > 0 {
-		var err error
-		if r.Events, err = decode(p.lease.partition, m); err != nil {
+		if err != nil {
 			// Nobody but a client that breaks the layout writes such an entry. It must not vanish, nor be passed over.
-			p.Fail(err)
-			return
+			p.queue.Add(records[:i]...)
+			return err
 		}
+		if p.newest.compare(at) < 0 {
+			p.newest = at
+		}
+		records[i] = deliver.Record{ID: m.ID, Events: events[n:len(events):len(events)]}
 	}
-	p.queue.Add(r)
+	p.queue.Add(records...)
+	return nil
 }
 
-// room waits until entries may be read, and says how many. ok is false if the partition stops.
+// hold notes entries, and returns those that were not held.
+func (p *partition) hold(entries []redis.XMessage) (more []redis.XMessage) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	more = entries[:0:0]
+	for _, m := range entries {
+		if _, ok := p.held[m.ID]; !ok {
+			p.held[m.ID] = struct{}{}
+			more = append(more, m)
+		}
+	}
+	return more
+}
+
+// room waits until entries may be read, and says how many. It waits a little longer for plenty: few at a time cost the server
+// more. ok is false if the partition stops.
 func (p *partition) room() (n int, ok bool) {
+	var late <-chan time.Time
 	for {
 		p.mu.Lock()
-		n = window - p.inFlight
+		n = window - len(p.held)
 		p.mu.Unlock()
-		if n > 0 {
+		switch {
+		case n >= plenty:
 			return n, true
+		case n > 0 && late == nil:
+			late = time.After(linger)
 		}
 		select {
 		case <-p.acked:
+		case <-late:
+			return n, true
 		case <-p.stopped.Done():
 			return 0, false
 		}
@@ -239,7 +242,7 @@ func (p *partition) room() (n int, ok bool) {
 
 // pause waits until there is something new, or the server has waited long enough.
 func (p *partition) pause() {
-	err := p.wait.XRead(p.stopped, &redis.XReadArgs{Streams: []string{p.events, p.newest}, Count: 1, Block: p.store.timing.block}).Err()
+	err := p.wait.XRead(p.stopped, &redis.XReadArgs{Streams: []string{p.events, p.newest.String()}, Count: 1, Block: p.store.timing.block}).Err()
 	if err != nil && err != redis.Nil { //nolint:errorlint // go-redis returns it bare.
 		select {
 		case <-time.After(p.store.timing.tick / 4):

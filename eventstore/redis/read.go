@@ -98,13 +98,19 @@ func decode(p int, m redis.XMessage) ([]eventstore.Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	events, err := record.Decode(fieldsOf(m.Values))
+	return appendEvents(nil, p, at, m)
+}
+
+// appendEvents is decode, but appends the events to others.
+func appendEvents(events []eventstore.Event, p int, at entryID, m redis.XMessage) ([]eventstore.Event, error) {
+	n := len(events)
+	events, err := record.Append(events, fieldsOf(m.Values))
 	if err != nil {
-		return nil, fmt.Errorf("entry %s of partition %d: %w", m.ID, p, err)
+		return events, fmt.Errorf("entry %s of partition %d: %w", m.ID, p, err)
 	}
-	for i := range events {
-		events[i].Recorded = at.time()
-		events[i].Position = cursor{entryID: at, event: i}.position(p)
+	for i := range events[n:] {
+		events[n+i].Recorded = at.time()
+		events[n+i].Position = cursor{entryID: at, event: i}.position(p)
 	}
 	return events, nil
 }

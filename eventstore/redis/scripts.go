@@ -2,6 +2,7 @@ package redis
 
 import (
 	"embed"
+	"errors"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -31,7 +32,10 @@ func script(name string) *redis.Script {
 	return redis.NewScript(string(b))
 }
 
-// isStale reports whether a script refused because another consumer has the lease.
+// errStale is what scripts reply if another consumer has the lease.
+var errStale = errors.New("STALE lease was taken over")
+
+// isStale reports whether another consumer has the lease.
 func isStale(err error) bool { return err != nil && strings.HasPrefix(err.Error(), "STALE") }
 
 // isNoGroup reports whether the group, or the events with all their groups, are gone.
@@ -39,3 +43,8 @@ func isNoGroup(err error) bool { return err != nil && strings.Contains(err.Error
 
 // isNoKey reports whether a stream is not there. [redis.HasErrorPrefix] does not see the ERR that it begins with.
 func isNoKey(err error) bool { return err != nil && strings.Contains(err.Error(), "no such key") }
+
+// isForbidden reports whether our user has no right to a command, or to one of a transaction.
+func isForbidden(err error) bool {
+	return err != nil && (redis.HasErrorPrefix(err, "NOPERM") || redis.HasErrorPrefix(err, "EXECABORT"))
+}

@@ -46,12 +46,12 @@ func RedisSubscriptionACL(store, subscription string) []string {
 		"%R~"+RedisMarker(store), "%RW~"+events, "%R~"+p+"index/*", "%R~"+p+"snapshot/*",
 		"+hello", "+auth", "+ping", "+time",
 		"+xrange", "+xrevrange", "+xread", "+xlen", "+xinfo|stream", "+xinfo|groups",
-		"+xreadgroup", "+xack", "+xpending",
+		"+xreadgroup", "+xack", "+xpending", "+multi", "+exec", "+unwatch",
 		"+zrange", "+zscore", "+zcard",
 		"+hget", "+hmget", "+hgetall", "+script|load",
 		"+cluster|slots", "+cluster|shards", "+cluster|nodes", "+asking",
 		"(%RW~"+own+":dlq +xadd +xrange +xrevrange +xread +xlen +xinfo|stream)",
-		"(%RW~"+own+":lease %RW~"+own+":retries +hset +hget +hmget +hgetall +hdel +hincrby)",
+		"(%RW~"+own+":lease %RW~"+own+":retries +hset +hget +hmget +hgetall +hdel +hincrby +watch)",
 		// EVAL must be allowed for all keys of a script at once, and its commands then one by one by the rules above.
 		"(%RW~"+events+" %RW~"+own+":dlq %RW~"+own+":lease %RW~"+own+":retries +eval +evalsha)",
 	)

@@ -188,6 +188,34 @@ func TestRelayBlockedStream(t *testing.T) {
 	}
 }
 
+// What is logged of a store that does not answer is why, and not what follows from it.
+func TestRelayNamesTheCause(t *testing.T) {
+	db := database(t, postgrestest.Start(t))
+	out := postgres.Outbox{Name: "orders"}
+	if err := pgx.BeginFunc(t.Context(), db, func(tx pgx.Tx) error {
+		return out.Append(t.Context(), tx, order42, eventstore.EventData{Type: "T"})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	store := memory.New()
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var log syncBuffer
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		_ = postgres.Relay{DB: db, Outbox: out, Store: store, Every: time.Millisecond, Logger: slog.New(slog.NewTextHandler(&log, nil))}.Run(ctx)
+	})
+	eventually(t, "the relay to complain", func() bool { return strings.Contains(log.String(), "cannot relay") })
+	cancel()
+	wg.Wait()
+	if got := log.String(); !strings.Contains(got, "closed") || strings.Contains(got, "version is not known") {
+		t.Errorf("the relay logs %s, want that the store is closed", got)
+	}
+}
+
 type syncBuffer struct {
 	mu sync.Mutex
 	b  strings.Builder

@@ -118,7 +118,7 @@ func (r Relay) pass(ctx context.Context, conn *pgx.Conn) (sent int, failed map[s
 		return 0, failed, err
 	}
 	for stream, err := range each(queues, func(q *queue) error { return q.send(ctx, r.Store) }) {
-		failed[stream] = err
+		failed[stream] = cmp.Or(failed[stream], err) // The first is the cause of the second.
 	}
 	var done, again []int64
 	for _, q := range queues {

@@ -90,6 +90,8 @@ func TestPath(t *testing.T) {
 				restoresPosition(t, b, ns+".orders", "billing")
 				refusesDeletion(t, store, subscription, tc.kind, ns)
 				leavesNothing(t, b, ns, ns+".orders")
+				abandons(t, warehouse)
+				leavesNothing(t, b, other, other+".warehouse")
 			})
 		}
 	}

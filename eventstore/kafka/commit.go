@@ -8,8 +8,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/deliver"
 )
 
 // commits commits what is done, until ctx ends.
@@ -39,8 +37,8 @@ func (c *consumer) commits(ctx context.Context) {
 func (c *consumer) commit(partitions []*partition) {
 	offsets, notes := map[int32]kgo.EpochOffset{}, map[int32]string{}
 	for _, p := range partitions {
-		if at, note, ok := p.uncommitted(); ok {
-			offsets[p.number], notes[p.number] = kgo.EpochOffset{Epoch: -1, Offset: at}, note
+		if at, text, ok := p.uncommitted(); ok {
+			offsets[p.number], notes[p.number] = kgo.EpochOffset{Epoch: -1, Offset: at}, text
 		}
 	}
 	if len(offsets) == 0 {
@@ -55,7 +53,7 @@ func (c *consumer) commit(partitions []*partition) {
 		if errors.Is(err, kerr.GroupAuthorizationFailed) || errors.Is(err, kerr.TopicAuthorizationFailed) {
 			c.fail(err)
 		}
-		p.again()
+		p.commitSoon()
 	}
 }
 
@@ -67,8 +65,7 @@ func (c *consumer) send(offsets map[int32]kgo.EpochOffset, notes map[int32]strin
 		for t := range r.Topics {
 			for i := range r.Topics[t].Partitions {
 				p := &r.Topics[t].Partitions[i]
-				note := notes[p.Partition]
-				p.Metadata = &note
+				p.Metadata = new(notes[p.Partition])
 			}
 		}
 		return nil
@@ -89,19 +86,11 @@ func (c *consumer) send(offsets map[int32]kgo.EpochOffset, notes map[int32]strin
 }
 
 // uncommitted returns the position, if there is something new to commit.
-func (p *partition) uncommitted() (offset int64, note string, ok bool) {
+func (p *partition) uncommitted() (offset int64, text string, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if ok, p.changed = p.changed, false; !ok {
 		return 0, "", false
 	}
-	return p.done.next, encodeNote(p.done.next, p.done.spans()), true
-}
-
-// again has the position committed once more.
-func (p *partition) again() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.changed = true
-	deliver.Signal(p.toCommit)
+	return p.done.next, note{p.done.spans(), p.Known()}.encode(p.done.next), true
 }

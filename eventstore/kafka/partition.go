@@ -64,11 +64,12 @@ func (p *partition) wait() {
 	p.cancel(context.Canceled)
 }
 
-// begin says where the records begin, and what is done behind that. It is called before any are fed.
-func (p *partition) begin(position int64, done []span) {
+// begin says where the records begin, and what is known of those behind. It is called before any are fed.
+func (p *partition) begin(position int64, known note) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.done = progress{next: position, earlier: done}
+	p.done = progress{next: position, earlier: known.done}
+	p.Restore(known.failed)
 }
 
 // feed takes records that were read. It does not block.
@@ -204,5 +205,19 @@ func (p *partition) finished(offset int64) {
 	p.done.finish(offset)
 	p.changed = true
 	deliver.Signal(p.more)
+	deliver.Signal(p.toCommit)
+}
+
+// Failed implements [deliver.Log].
+func (p *partition) Failed(ctx context.Context, r deliver.Record, i, attempts int) error {
+	defer p.commitSoon()
+	return p.Failures.Failed(ctx, r, i, attempts)
+}
+
+// commitSoon has the position committed, with what is known.
+func (p *partition) commitSoon() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.changed = true
 	deliver.Signal(p.toCommit)
 }

@@ -1,11 +1,6 @@
 package kafka
 
-import (
-	"encoding/base64"
-	"encoding/binary"
-	"sort"
-	"strings"
-)
+import "sort"
 
 // progress is how far a consumer is with a partition: a position, as Kafka knows it, and what is done behind it. A stream that
 // waits for its next attempt keeps the position where it is, and the others go on.
@@ -81,62 +76,6 @@ func (p *progress) spans() (done []span) {
 		if s.to > taken {
 			add(span{max(s.from, taken), s.to})
 		}
-	}
-	return done
-}
-
-// Of a position Kafka keeps a text, at most 4,096 bytes long unless somebody has changed offset.metadata.max.bytes. In ours is
-// what is done behind it: the position, then how far each span is from the end of the one before, and how long it is, as
-// varints. Spans that do not fit are left out: they are delivered again.
-const (
-	noteMark  = "done:"
-	noteBytes = 3000 // before encoding
-)
-
-func encodeNote(position int64, done []span) string {
-	if len(done) == 0 {
-		return ""
-	}
-	b := binary.AppendUvarint(nil, uint64(position))
-	at := position
-	for _, s := range done {
-		longer := binary.AppendUvarint(b, uint64(s.from-at))
-		longer = binary.AppendUvarint(longer, uint64(s.to-s.from))
-		if len(longer) > noteBytes {
-			break
-		}
-		b, at = longer, s.to
-	}
-	return noteMark + base64.RawURLEncoding.EncodeToString(b)
-}
-
-// decodeNote returns what a note says of a position. Of another, or written by somebody else, it says nothing.
-func decodeNote(note string, position int64) (done []span) {
-	text, ours := strings.CutPrefix(note, noteMark)
-	b, err := base64.RawURLEncoding.DecodeString(text)
-	if !ours || err != nil {
-		return nil
-	}
-	number := func() int64 {
-		v, n := binary.Uvarint(b)
-		if n <= 0 || v > 1<<62 {
-			b = nil
-			return -1
-		}
-		b = b[n:]
-		return int64(v)
-	}
-	if number() != position {
-		return nil
-	}
-	for at := position; len(b) > 0; {
-		distance := number()
-		length := number()
-		if distance < 0 || length < 1 || at+distance+length < at {
-			return nil
-		}
-		s := span{at + distance, at + distance + length}
-		done, at = append(done, s), s.to
 	}
 	return done
 }

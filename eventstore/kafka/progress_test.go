@@ -72,41 +72,6 @@ func TestProgress(t *testing.T) {
 	}
 }
 
-func TestNote(t *testing.T) {
-	var many []span
-	for i := range int64(3000) {
-		many = append(many, span{1000 + 300*i, 1001 + 300*i})
-	}
-	cases := map[string]struct {
-		reason string
-		done   []span
-		want   []span
-	}{
-		"Nothing": {reason: "There is no note."},
-		"Some":    {reason: "It says what is done.", done: []span{{1001, 1004}, {1 << 40, 1<<40 + 2}}, want: []span{{1001, 1004}, {1 << 40, 1<<40 + 2}}},
-		"Many":    {reason: "What does not fit is left out.", done: many, want: many[:999]},
-	}
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			note := encodeNote(1000, tc.done)
-			if len(note) > 4096 {
-				t.Errorf("%s\nthe note has %d bytes, brokers take 4096", tc.reason, len(note))
-			}
-			if diff := cmp.Diff(tc.want, decodeNote(note, 1000), cmp.AllowUnexported(span{})); diff != "" {
-				t.Errorf("%s\n-want, +got:\n%s", tc.reason, diff)
-			}
-			if got := decodeNote(note, 999); got != nil {
-				t.Errorf("a note of position 1000 says %v of 999, want nothing", got)
-			}
-		})
-	}
-	for _, foreign := range []string{"", "x", "done:", "done:!", "done:6AcA", "done:6AcBAA", "done:____________"} {
-		if got := decodeNote(foreign, 1000); len(got) != 0 {
-			t.Errorf("note %q says %v, want nothing", foreign, got)
-		}
-	}
-}
-
 // A consumer that ends and another that goes on have between them done everything, and nothing twice that was noted.
 func TestProgressGoesOn(t *testing.T) {
 	for seed := range uint64(200) {
@@ -128,7 +93,7 @@ func TestProgressGoesOn(t *testing.T) {
 			if round > 10_000 {
 				t.Fatalf("seed %d: no progress after %d of %d", seed, p.next, records)
 			}
-			p = progress{next: p.next, earlier: decodeNote(encodeNote(p.next, p.spans()), p.next)}
+			p = progress{next: p.next, earlier: decodeNote(note{done: p.spans()}.encode(p.next), p.next).done}
 		}
 		for offset := range int64(records) {
 			if done[offset] != 1 {

@@ -36,6 +36,8 @@ const (
 	Subscriptions Feature = "Subscriptions"
 	// DeadLetters: subscriptions implement [eventstore.DeadLetterReader].
 	DeadLetters Feature = "DeadLetters"
+	// Attempts: failed deliveries of an event are counted from one consumer to the next.
+	Attempts Feature = "Attempts"
 	// Snapshots: SaveSnapshot and LoadSnapshot.
 	Snapshots Feature = "Snapshots"
 	// Groups: a store has several subscriptions. Lacking unless [WithSubscription] is given.
@@ -151,6 +153,8 @@ var checks = []check{
 	{"SubscribeOrder", []Feature{Subscriptions}, (*suite).testSubscribeOrder},
 	{"SubscribeRetry", []Feature{Subscriptions}, (*suite).testSubscribeRetry},
 	{"SubscribeDeadLetter", []Feature{Subscriptions, DeadLetters}, (*suite).testSubscribeDeadLetter},
+	{"SubscribeBlocked", []Feature{Subscriptions}, (*suite).testSubscribeBlocked},
+	{"SubscribeAttempts", []Feature{Subscriptions, DeadLetters, Attempts}, (*suite).testSubscribeAttempts},
 	{"SubscribeResumes", []Feature{Subscriptions}, (*suite).testSubscribeResumes},
 	{"SubscribeShared", []Feature{Subscriptions}, (*suite).testSubscribeShared},
 	{"SubscribeGraceful", []Feature{Subscriptions}, (*suite).testSubscribeGraceful},

@@ -186,6 +186,60 @@ func (s *suite) wantNoneAgain(ctx context.Context, t testing.TB, store, sub even
 	r.wantInOrder(t, want)
 }
 
+// A stream that is blocked holds back no other, and what they have done is not done again by the next consumer.
+func (s *suite) testSubscribeBlocked(ctx context.Context, t testing.TB, store eventstore.Store) {
+	want := fill(ctx, t, store, 10)
+	sub := s.subscription(store, "blocked")
+	blocked := want[order(3)]
+	first := newRecorder(count(want)-len(blocked), nil)
+	first.fail[blocked[0]] = math.MaxInt
+	subscribe(ctx, t, s.reopen(sub), first, eventstore.WithMaxDeliveries(math.MaxInt))
+	if got := first.got[order(3)]; len(got) > 0 {
+		t.Errorf("%v overtook %s, which fails", got, blocked[0])
+	}
+	second := newRecorder(len(blocked), nil)
+	subscribe(ctx, t, s.reopen(sub), second)
+	second.wantInOrder(t, map[eventstore.StreamID][]string{order(3): blocked})
+}
+
+// An event that fails with one consumer and then with another becomes a dead letter when both together have tried enough.
+func (s *suite) testSubscribeAttempts(ctx context.Context, t testing.TB, store eventstore.Store) {
+	sub := s.subscription(store, "attempts")
+	appendTo(ctx, t, store, order42, 0, numbered(0, 2)...)
+	attempts := 0
+	for range 2 {
+		run, cancel := context.WithCancel(ctx)
+		err := s.reopen(sub).Subscribe(run, func(context.Context, eventstore.Event) error {
+			switch attempts++; attempts {
+			case 2: // The other consumer makes the third.
+				cancel()
+			case 4: // The second event: the first one was given up.
+				cancel()
+				return nil
+			}
+			return errors.New("told to fail")
+		}, eventstore.WithMaxDeliveries(3), quick)
+		cancel()
+		if err != nil || ctx.Err() != nil {
+			t.Fatalf("Subscribe: %v, %v after %d attempts", err, context.Cause(ctx), attempts)
+		}
+	}
+	reader, ok := eventstore.As[eventstore.DeadLetterReader](sub)
+	if !ok {
+		t.Fatal("the subscription is no DeadLetterReader: name the feature with storetest.Lacks")
+	}
+	var letters []eventstore.DeadLetter
+	for d, err := range reader.DeadLetters(ctx) {
+		if err != nil {
+			t.Fatalf("DeadLetters: %v", err)
+		}
+		letters = append(letters, d)
+	}
+	if len(letters) != 1 || letters[0].Attempts != 3 {
+		t.Errorf("dead letters: %+v, want one with 3 attempts", letters)
+	}
+}
+
 // A consumer that comes later goes on where its predecessor stopped.
 func (s *suite) testSubscribeResumes(ctx context.Context, t testing.TB, store eventstore.Store) {
 	sub := s.subscription(store, "resumes")

@@ -2,12 +2,13 @@ package deliver
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"sync/atomic"
 )
 
-// Failures counts failed deliveries in this process, as [Log] asks for it. After a crash, or where another consumer goes on,
-// the count begins anew. Its zero value is ready.
+// Failures counts failed deliveries in this process, as [Log] asks for it. Where another consumer goes on, the count begins
+// anew, unless it is told. Its zero value is ready.
 type Failures struct {
 	mu      sync.Mutex
 	byEvent map[string]int // -1: it is a dead letter.
@@ -55,4 +56,22 @@ func (f *Failures) Forget(r Record) {
 		delete(f.byEvent, e.Position.Offset)
 	}
 	f.some.Store(len(f.byEvent) > 0)
+}
+
+// Known returns the count of all events that are not done, by their offsets; -1: it is a dead letter.
+func (f *Failures) Known() map[string]int {
+	if !f.some.Load() {
+		return nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return maps.Clone(f.byEvent)
+}
+
+// Restore goes on with what another consumer has counted.
+func (f *Failures) Restore(known map[string]int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.byEvent = known
+	f.some.Store(len(known) > 0)
 }

@@ -23,8 +23,9 @@ import (
 func options(b eventstore.Binding, watch *logins) ([]kgo.Opt, error) {
 	c := connection(b.Secret)
 	switch {
-	case c.Mechanism == connect.KafkaOAuthBearer && c.Password == "": // The Secret does not say where tokens are made.
-		return nil, fmt.Errorf("key %q is %q, which needs a token in key %q", layout.SecretSASLMechanism, c.Mechanism, layout.SecretPassword)
+	case c.Mechanism == connect.KafkaOAuthBearer && c.Password == "":
+		return nil, fmt.Errorf("key %q is %q, which needs a token in key %q, or a client's secret there, its id in key %q and the endpoint in key %q",
+			layout.SecretSASLMechanism, c.Mechanism, layout.SecretPassword, layout.SecretUsername, layout.SecretTokenURL)
 	case c.Mechanism == connect.KafkaAWSMSKIAM && awstokens.Make == nil:
 		return nil, fmt.Errorf("key %q is %q: import _ %q too, which brings the AWS SDK",
 			layout.SecretSASLMechanism, c.Mechanism, "github.com/crossplane-contrib/provider-eventstore/eventstore/kafka/awsiam")
@@ -43,6 +44,9 @@ func connection(s eventstore.Secret) connect.Kafka {
 	c := connect.Kafka{
 		BootstrapServers: endpoint.Addresses(s, "9092", layout.SecretBootstrap, layout.SecretEndpoints),
 		Mechanism:        s.Get(layout.SecretSASLMechanism), Username: s.Get(layout.SecretUsername), Password: s.Get(layout.SecretPassword),
+	}
+	if c.Mechanism == connect.KafkaOAuthBearer {
+		c.OAuth = endpoint.OAuth(s)
 	}
 	if c.Mechanism == connect.KafkaAWSMSKIAM {
 		c.AWS = &connect.AWS{Region: region(s)}

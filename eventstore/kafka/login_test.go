@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -30,6 +31,8 @@ func TestLogins(t *testing.T) {
 	awstokens.Make = func(a connect.AWS) connect.TokenSource { // As if the brokers' identity provider were AWS.
 		return func(context.Context) (string, error) { return server.Issuer.Token(a.Region, time.Hour, nil) }
 	}
+	issuer := httptest.NewServer(server.Issuer)
+	t.Cleanup(issuer.Close)
 	ca, err := os.ReadFile(server.CAFile)
 	must(t, err)
 	cases := map[string]struct {
@@ -42,6 +45,12 @@ func TestLogins(t *testing.T) {
 		"Token": {"By a token that whoever wrote the Secret has.", func(t *testing.T, s eventstore.Secret) eventstore.Secret {
 			return rotationtest.With(server.TLS(t, s), map[string]string{
 				layout.SecretSASLMechanism: connect.KafkaOAuthBearer, layout.SecretPassword: token(t, server, s.Get(layout.SecretUsername), time.Hour),
+			})
+		}},
+		"ClientCredentials": {"By a token that is fetched for the client in the Secret.", func(t *testing.T, s eventstore.Secret) eventstore.Secret {
+			return rotationtest.With(server.TLS(t, s), map[string]string{
+				layout.SecretSASLMechanism: connect.KafkaOAuthBearer, layout.SecretTokenURL: issuer.URL,
+				layout.SecretPassword: server.Issuer.Secret(s.Get(layout.SecretUsername)),
 			})
 		}},
 		"IAM": {"As whom the environment says; AWS is not here, so the region stands for it.", func(_ *testing.T, s eventstore.Secret) eventstore.Secret {

@@ -70,7 +70,8 @@ func (c *client) now() (pulsar.Client, error) {
 
 // same reports whether a client for a would do for b.
 func same(a, b connect.Pulsar) bool {
-	if a.ServiceURL != b.ServiceURL || (a.TLS == nil) != (b.TLS == nil) || (a.Token == "") != (b.Token == "") {
+	tokens := func(p connect.Pulsar) bool { return p.Token != "" || p.OAuth != nil }
+	if a.ServiceURL != b.ServiceURL || (a.TLS == nil) != (b.TLS == nil) || tokens(a) != tokens(b) {
 		return false
 	}
 	return a.TLS == nil || bytes.Equal(a.TLS.CA, b.TLS.CA) && (len(a.TLS.Certificate) == 0) == (len(b.TLS.Certificate) == 0)

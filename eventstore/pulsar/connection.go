@@ -19,7 +19,10 @@ import (
 )
 
 func connection(s eventstore.Secret) connect.Pulsar {
-	c := connect.Pulsar{ServiceURL: s.Get(layout.SecretURI), Token: s.Get(layout.SecretPassword)}
+	c := connect.Pulsar{ServiceURL: s.Get(layout.SecretURI), OAuth: endpoint.OAuth(s)}
+	if c.OAuth == nil {
+		c.Token = s.Get(layout.SecretPassword)
+	}
 	if hosts := endpoint.Addresses(s, "6650", layout.SecretEndpoints); c.ServiceURL == "" && len(hosts) > 0 {
 		scheme := "pulsar://"
 		if endpoint.Encrypted(s) {

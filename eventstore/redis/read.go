@@ -21,7 +21,7 @@ const page = 256
 func (s *store) Read(ctx context.Context, stream eventstore.StreamID, after eventstore.Version) iter.Seq2[eventstore.Event, error] {
 	return func(yield func(eventstore.Event, error) bool) {
 		if err := s.read(ctx, stream, max(after, 0), yield); err != nil {
-			yield(eventstore.Event{}, fmt.Errorf("cannot read %s: %w", stream, err))
+			yield(eventstore.Event{}, fmt.Errorf("cannot read %s: %w", stream, s.explain(err)))
 		}
 	}
 }

@@ -14,6 +14,8 @@ import (
 
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
+
+	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
 // OAuth says where tokens are fetched with the client credentials grant (RFC 6749, section 4.4).
@@ -23,6 +25,21 @@ type OAuth struct {
 	ClientSecret string
 	Scopes       []string
 	Audience     string
+}
+
+// Details say by the keys of a connection Secret where tokens are fetched. As whom is not part of them.
+func (o *OAuth) Details() map[string][]byte {
+	if o == nil {
+		return nil
+	}
+	d := map[string][]byte{layout.SecretTokenURL: []byte(o.TokenURL)}
+	if len(o.Scopes) > 0 {
+		d[layout.SecretTokenScopes] = []byte(strings.Join(o.Scopes, ","))
+	}
+	if o.Audience != "" {
+		d[layout.SecretTokenAudience] = []byte(o.Audience)
+	}
+	return d
 }
 
 // oauthTimeout is for one token.

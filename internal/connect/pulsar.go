@@ -122,27 +122,24 @@ func (b *pulsarBearer) CloseIdleConnections() {
 
 // tokens returns a source of tokens; nil if there are none.
 func (p Pulsar) tokens() TokenSource {
+	source := p.source()
+	if source == nil || p.Renew == nil {
+		return source
+	}
+	return (&pulsarRenewal{renew: p.Renew}).token
+}
+
+// source is of the tokens of these settings.
+func (p Pulsar) source() TokenSource {
 	switch {
 	case p.OAuth != nil && p.TLS != nil:
 		return p.OAuth.tokens(p.TLS.CA)
 	case p.OAuth != nil:
 		return p.OAuth.tokens(nil)
 	case p.Token != "":
-		return p.token
+		return func(context.Context) (string, error) { return p.Token, nil }
 	}
 	return nil
-}
-
-// token returns the one of the moment.
-func (p Pulsar) token(context.Context) (string, error) {
-	if p.Renew == nil {
-		return p.Token, nil
-	}
-	now, err := p.Renew()
-	if err == nil && now.Token == "" {
-		err = errors.New("there is no token any more")
-	}
-	return now.Token, err
 }
 
 func (p Pulsar) tls() (*tls.Config, error) {
@@ -155,25 +152,6 @@ func (p Pulsar) tls() (*tls.Config, error) {
 		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return p.certificate() }
 	}
 	return c, err
-}
-
-// certificate returns the one of the moment.
-func (p Pulsar) certificate() (*tls.Certificate, error) {
-	now, err := p.Renew()
-	if err != nil {
-		return nil, err
-	}
-	if now.TLS == nil {
-		return nil, errors.New("there is no client certificate any more")
-	}
-	c, err := now.TLS.Config()
-	if err != nil {
-		return nil, err
-	}
-	if len(c.Certificates) == 0 {
-		return nil, errors.New("there is no client certificate any more")
-	}
-	return &c.Certificates[0], nil
 }
 
 // authentication is by token, else by client certificate, else there is none.

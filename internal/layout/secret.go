@@ -21,6 +21,9 @@ const (
 	SecretBootstrap        = "bootstrap-servers" // Kafka, by the name that its own clients give it: as endpoints
 	SecretSecurityProtocol = "security.protocol" // Kafka, likewise: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL
 	SecretSASLMechanism    = "sasl.mechanism"    // Kafka, likewise; absent without SASL
+	SecretTokenURL         = "token-url"         // where clients whose password is no token fetch one, by the client credentials grant
+	SecretTokenScopes      = "token-scopes"      // comma-separated; absent: none
+	SecretTokenAudience    = "token-audience"    // absent: none
 	SecretAWSRegion        = "aws-region"        // Kafka, with AWS_MSK_IAM: where the cluster is
 	SecretTenant           = "tenant"            // Pulsar: the store is the namespace <tenant>/<store>
 	SecretAdminURL         = "admin-url"         // Pulsar: of the admin API, which no principal has rights to administer by

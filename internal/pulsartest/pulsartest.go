@@ -78,6 +78,11 @@ func Start(t testing.TB, o broker.PulsarOptions) *Server {
 		ServiceURL: p.ServiceURL, AdminURL: p.AdminURL, Token: p.AdminToken, SigningKey: p.SecretKey, Tenant: tenant, CreateTenant: true,
 	}}
 	var err error
+	if p.Issuer != nil {
+		if s.config.SigningKey, err = p.Issuer.PrivateKey(); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if s.backend, err = pulsar.New(s.config); err != nil {
 		t.Fatal(err)
 	}

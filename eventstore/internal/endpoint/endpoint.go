@@ -20,13 +20,7 @@ const Patience = 5 * time.Minute
 // has none.
 func Addresses(s eventstore.Secret, port string, keys ...string) []string {
 	for _, key := range keys {
-		var all []string
-		for a := range strings.SplitSeq(s.Get(key), ",") {
-			if a = strings.TrimSpace(a); a != "" {
-				all = append(all, a)
-			}
-		}
-		if len(all) > 0 {
+		if all := list(s.Get(key)); len(all) > 0 {
 			return all
 		}
 	}
@@ -34,6 +28,29 @@ func Addresses(s eventstore.Secret, port string, keys ...string) []string {
 		return []string{net.JoinHostPort(host, cmp.Or(s.Get(layout.SecretPort), port))}
 	}
 	return nil
+}
+
+// list returns what is between commas, without white space and empty places.
+func list(s string) (all []string) {
+	for a := range strings.SplitSeq(s, ",") {
+		if a = strings.TrimSpace(a); a != "" {
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
+// OAuth returns where to fetch tokens, and as whom; nil if the password is a token itself, or there is none.
+func OAuth(s eventstore.Secret) *connect.OAuth {
+	id, secret := s.Get(layout.SecretUsername), s.Get(layout.SecretPassword)
+	jwt := strings.HasPrefix(secret, "eyJ") && strings.Count(secret, ".") == 2 // A JSON web token begins with {" in base64.
+	if s.Get(layout.SecretTokenURL) == "" || id == "" || secret == "" || jwt {
+		return nil
+	}
+	return &connect.OAuth{
+		TokenURL: s.Get(layout.SecretTokenURL), ClientID: id, ClientSecret: secret,
+		Scopes: list(s.Get(layout.SecretTokenScopes)), Audience: s.Get(layout.SecretTokenAudience),
+	}
 }
 
 // Encrypted reports whether the Secret asks for TLS.

@@ -1,11 +1,13 @@
 package endpoint
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
@@ -41,6 +43,38 @@ func TestAddresses(t *testing.T) {
 			}
 			got := Addresses(secret, "9092", layout.SecretBootstrap, layout.SecretEndpoints)
 			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("%s\n-want, +got:\n%s", tc.reason, diff)
+			}
+		})
+	}
+}
+
+func TestOAuth(t *testing.T) {
+	at := map[string]string{layout.SecretTokenURL: "https://id.example.org/token"}
+	cases := map[string]struct {
+		reason string
+		secret map[string]string
+		want   *connect.OAuth
+	}{
+		"Client": {
+			reason: "A client's id and secret are for the endpoint.",
+			secret: map[string]string{layout.SecretUsername: "shop", layout.SecretPassword: "a.b.c", layout.SecretTokenScopes: "x, y", layout.SecretTokenAudience: "kafka"},
+			want: &connect.OAuth{
+				TokenURL: at[layout.SecretTokenURL], ClientID: "shop", ClientSecret: "a.b.c", Scopes: []string{"x", "y"}, Audience: "kafka",
+			},
+		},
+		"Token":  {reason: "A token is for the brokers.", secret: map[string]string{layout.SecretUsername: "shop", layout.SecretPassword: "eyJhbGciOiJub25lIn0.e30."}},
+		"NoUser": {reason: "A client has an id: this is a token that is none of JSON.", secret: map[string]string{layout.SecretPassword: "opaque"}},
+		"None":   {reason: "A certificate, perhaps.", secret: map[string]string{layout.SecretUsername: "shop"}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			secret := eventstore.Secret{}
+			maps.Copy(tc.secret, at)
+			for k, v := range tc.secret {
+				secret[k] = []byte(v)
+			}
+			if diff := cmp.Diff(tc.want, OAuth(secret)); diff != "" {
 				t.Errorf("%s\n-want, +got:\n%s", tc.reason, diff)
 			}
 		})

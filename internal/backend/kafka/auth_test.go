@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -91,6 +92,7 @@ func TestConnection(t *testing.T) {
 		"ProvidedPlain":     {connect.Kafka{Mechanism: connect.KafkaPlain, TLS: &connect.TLS{}, Provided: true}, "SASL_SSL", "PLAIN", ""},
 		"ProvidedMTLS":      {connect.Kafka{TLS: &connect.TLS{}, Provided: true}, "SSL", "", ""},
 		"ProvidedIAM":       {connect.Kafka{Mechanism: connect.KafkaAWSMSKIAM, AWS: &connect.AWS{Region: "eu-central-1"}, TLS: &connect.TLS{}, Provided: true}, "SASL_SSL", "AWS_MSK_IAM", "eu-central-1"},
+		"ProvidedOAuth":     {connect.Kafka{Mechanism: connect.KafkaOAuthBearer, OAuth: &connect.OAuth{TokenURL: "https://id.example.org", ClientID: "us", ClientSecret: "hunter2"}, Provided: true}, "SASL_PLAINTEXT", "OAUTHBEARER", ""},
 		"ProvidedPlaintext": {connect.Kafka{Provided: true}, "PLAINTEXT", "", ""},
 	}
 	for name, tc := range cases {
@@ -100,6 +102,9 @@ func TestConnection(t *testing.T) {
 			got := b.Connection()
 			if string(got["security.protocol"]) != tc.protocol || string(got["sasl.mechanism"]) != tc.mechanism || string(got["aws-region"]) != tc.region {
 				t.Errorf("%s %s %s, want %s %s %s", got["security.protocol"], got["sasl.mechanism"], got["aws-region"], tc.protocol, tc.mechanism, tc.region)
+			}
+			if o := tc.config.OAuth; o != nil && (string(got["token-url"]) != o.TokenURL || strings.Contains(fmt.Sprintf("%s", got), o.ClientSecret)) {
+				t.Errorf("tokens are fetched at %q, want %q; or our own secret is shown", got["token-url"], o.TokenURL)
 			}
 		})
 	}

@@ -15,6 +15,7 @@ package kafka
 
 import (
 	"context"
+	"maps"
 	"net"
 	"strconv"
 	"strings"
@@ -141,6 +142,9 @@ func (b *Backend) Connection() map[string][]byte {
 	}
 	if mechanism != "" {
 		c[layout.SecretSASLMechanism] = []byte(mechanism)
+	}
+	if mechanism == connect.KafkaOAuthBearer {
+		maps.Copy(c, b.config.OAuth.Details())
 	}
 	if mechanism == connect.KafkaAWSMSKIAM && b.config.AWS != nil {
 		c[layout.SecretAWSRegion] = []byte(b.config.AWS.Region)

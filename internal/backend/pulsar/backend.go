@@ -18,6 +18,7 @@ package pulsar
 
 import (
 	"context"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -151,6 +152,7 @@ func (b *Backend) Connection() map[string][]byte {
 		layout.SecretAdminURL:  []byte(b.config.AdminURL),
 		layout.SecretTenant:    []byte(b.config.Tenant),
 	}
+	maps.Copy(c, b.config.OAuth.Details())
 	if b.config.TLS != nil && len(b.config.TLS.CA) > 0 {
 		c[layout.SecretCA] = b.config.TLS.CA
 	}

@@ -22,6 +22,7 @@ type judge struct {
 // counts tells it of records of one partition, in order.
 func (j *judge) counts(ctx context.Context, records []*kgo.Record) ([]bool, error) {
 	j.entries, j.verdict = j.entries[:0], append(j.verdict[:0], make([]bool, len(records))...)
+	defer func() { clear(j.entries) }() // Else they keep what was received, of which they are parts.
 	for i, r := range records {
 		e := arbiter.NewEntry(at(r.Offset)) // A control record has no fields.
 		if !r.Attrs.IsControl() {

@@ -4,8 +4,8 @@
 //
 // Kafka has no conditional append: the order of a partition decides which of two racing appends counts, and every process
 // reads the partitions that it uses from the beginning to know. docs/layout.md has the rule. So the first use of a
-// partition takes as long as reading it does, and a process holds an index of its streams in memory: some 220 bytes for
-// each that has 4 events. Consumers of a subscription do the same.
+// partition takes as long as reading it does, and a process holds an index of its streams in memory: some 300 bytes for
+// each that has 4 events. Consumers of a subscription do the same, by what they read anyway.
 package kafka
 
 import (

@@ -41,15 +41,14 @@ func (n note) encode(position int64) string {
 	}
 	text := doneMark + base64.RawURLEncoding.EncodeToString(b)
 	for i, offset := range slices.Sorted(maps.Keys(n.failed)) {
-		switch {
-		case i == failedMost:
-			return text
-		case i == 0:
-			text += failedMark
-		default:
-			text += ","
+		if i == failedMost {
+			break
 		}
-		text += fmt.Sprintf("%s=%d", offset, n.failed[offset])
+		mark := ","
+		if i == 0 {
+			mark = failedMark
+		}
+		text += fmt.Sprintf("%s%s=%d", mark, offset, n.failed[offset])
 	}
 	return text
 }

@@ -1,7 +1,6 @@
 package kafka
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"testing"
 
@@ -97,7 +96,7 @@ func TestProgressGoesOn(t *testing.T) {
 		}
 		for offset := range int64(records) {
 			if done[offset] != 1 {
-				t.Fatal(fmt.Sprintf("seed %d: record %d was done %d times, want once", seed, offset, done[offset]))
+				t.Fatalf("seed %d: record %d was done %d times, want once", seed, offset, done[offset])
 			}
 		}
 	}

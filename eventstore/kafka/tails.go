@@ -166,7 +166,6 @@ func (o *tail) take(p kgo.FetchPartition) {
 		o.end(fmt.Errorf("it begins at offset %d: records were deleted: %w", p.LogStartOffset, eventstore.ErrHistoryLost))
 		return
 	}
-	o.entries = o.entries[:0]
 	next := o.next
 	for _, r := range p.Records {
 		if r.Offset < next { // Of an earlier time that the partition was read.
@@ -179,11 +178,21 @@ func (o *tail) take(p kgo.FetchPartition) {
 		if next++; !r.Attrs.IsControl() {
 			o.entries = append(o.entries, entryOf(r))
 		}
+		if len(o.entries) == batch {
+			o.folded(next)
+		}
 	}
 	if next > o.next {
-		o.next = next
-		o.fold(o.entries, at(next))
+		o.folded(next)
 	}
+}
+
+// folded folds what was gathered.
+func (o *tail) folded(next int64) {
+	o.next = next
+	o.fold(o.entries, at(next))
+	clear(o.entries) // Else they keep what was received, of which they are parts.
+	o.entries = o.entries[:0]
 }
 
 // lost makes errors that say that records are gone match [eventstore.ErrHistoryLost].

@@ -71,7 +71,7 @@ func parseBinding(s Secret) (Binding, error) {
 	if b.Partitions < 1 {
 		p.fail(layout.SecretPartitions, errors.New("there must be at least 1"))
 	}
-	return b, errors.Join(p.errs...)
+	return b, p.err()
 }
 
 // parser reads values and collects what is wrong with them.
@@ -82,6 +82,18 @@ type parser struct {
 
 func (p *parser) fail(key string, err error) {
 	p.errs = append(p.errs, fmt.Errorf("cannot use key %q = %q: %w", key, p.secret.Get(key), err))
+}
+
+// err is all that is wrong, in one line.
+func (p *parser) err() error {
+	if len(p.errs) < 2 {
+		return errors.Join(p.errs...)
+	}
+	texts := make([]string, len(p.errs))
+	for i, err := range p.errs {
+		texts[i] = err.Error()
+	}
+	return errors.New(strings.Join(texts, "; "))
 }
 
 func (p *parser) number(key string, missing int) int {

@@ -89,6 +89,7 @@ func TestOpen(t *testing.T) {
 		"OtherType":  {reason: "A Secret of a database is none of ours.", extra: map[string]string{"type": "postgresql"}, wantErr: `key "type" is "postgresql"`},
 		"Layout":     {reason: "A newer layout is not guessed at.", extra: map[string]string{"layout": "2"}, wantErr: "reads layout 1 only"},
 		"Partitions": {reason: "Without partitions no stream has a place.", extra: map[string]string{"partitions": "0"}, wantErr: "at least 1"},
+		"Both":       {reason: "All that is wrong is in one line.", extra: map[string]string{"layout": "2", "partitions": "0"}, wantErr: `layout 1 only; cannot use key "partitions"`},
 		"Backoff":    {reason: "Values are checked.", extra: map[string]string{"max-backoff": "long"}, wantErr: `"max-backoff" = "long"`},
 		"Name":       {reason: "Names are checked.", extra: map[string]string{"store": "a:b"}, wantErr: "a:b"},
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -123,5 +125,20 @@ func TestCurrentOfOthers(t *testing.T) {
 	}
 	if got, err := captured.Current(); err != nil || got.Get("password") != "1" {
 		t.Errorf("Current of a map: %v, or another password", err)
+	}
+}
+
+// A folder without a Secret is the first thing that goes wrong.
+func TestOpenWithoutSecret(t *testing.T) {
+	for name, tc := range map[string]struct {
+		folder fs.FS
+		want   string
+	}{
+		"NoFolder": {os.DirFS(filepath.Join(t.TempDir(), "orders")), "there is no such folder: is the connection Secret mounted there?"},
+		"Empty":    {os.DirFS(t.TempDir()), "the folder is empty"},
+	} {
+		if _, err := eventstore.Open(t.Context(), tc.folder); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: Open: %v, want it to say that %s", name, err, tc.want)
+		}
 	}
 }

@@ -13,7 +13,8 @@ import (
 
 // A Driver opens the stores of one provider: "kafka", "pulsar", "redis" or "memory". Applications do not call it.
 type Driver interface {
-	// Open connects to the store, and checks that the broker has what the binding says. It may be called concurrently.
+	// Open connects to the store, and checks that the broker has what the binding says. For each connection, now and later,
+	// it asks [Binding.Current] for the Secret. It may be called concurrently.
 	Open(ctx context.Context, b Binding) (Store, error)
 }
 
@@ -53,8 +54,13 @@ func Drivers() []string {
 // change needs a restart, errors say so. A folder that is mounted by a subPath never changes.
 func Open(ctx context.Context, folder fs.FS) (Store, error) {
 	s, err := readFolder(folder)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("cannot open event store: there is no such folder: is the connection Secret mounted there? %w", err)
+	case err != nil:
 		return nil, fmt.Errorf("cannot open event store: %w", err)
+	case len(s) == 0:
+		return nil, errors.New("cannot open event store: the folder is empty: is the connection Secret mounted there, and published yet?")
 	}
 	return open(ctx, s, folder)
 }

@@ -26,11 +26,24 @@ func behindProxy(t *testing.T) (*pulsartest.Server, *broker.Proxy) {
 	return server, proxy
 }
 
-// A token is refused when it has expired.
-func TestRotation(t *testing.T) {
+// An open store follows its Secret. They share a broker, which takes long to start.
+func TestSecretChanges(t *testing.T) {
 	server, proxy := behindProxy(t)
+	t.Run("Token", func(t *testing.T) { tokenExpires(t, server, proxy) })
+	t.Run("Endpoints", func(t *testing.T) { endpointsMove(t, server, proxy) })
+	t.Run("Restart", func(t *testing.T) {
+		secret := server.Store(t, layout.Sourcing, nil)
+		rotationtest.RunRestart(t, rotationtest.Case{
+			Store: secret, Subscription: server.Subscription(t, secret, "billing"), Proxies: []*broker.Proxy{proxy},
+		})
+	})
+}
+
+// A token is refused when it has expired.
+func tokenExpires(t *testing.T, server *pulsartest.Server, proxy *broker.Proxy) {
+	t.Helper()
 	secret := server.Store(t, layout.Sourcing, nil)
-	const lasts = 20 * time.Second
+	const lasts = 15 * time.Second
 	rotationtest.Run(t, rotationtest.Case{
 		Store: server.Expiring(t, secret, lasts), Subscription: server.Expiring(t, server.Subscription(t, secret, "billing"), lasts),
 		Proxies: []*broker.Proxy{proxy},
@@ -42,8 +55,8 @@ func TestRotation(t *testing.T) {
 }
 
 // The service moves, and where it was is nobody any more.
-func TestEndpointsMove(t *testing.T) {
-	server, proxy := behindProxy(t)
+func endpointsMove(t *testing.T, server *pulsartest.Server, proxy *broker.Proxy) {
+	t.Helper()
 	places := map[string]*broker.Proxy{}
 	at := func() map[string]string {
 		p := rotationtest.NewProxy(t, proxy.Addr)
@@ -59,13 +72,5 @@ func TestEndpointsMove(t *testing.T) {
 			proxy.Cut()
 			return rotationtest.With(s, at())
 		},
-	})
-}
-
-func TestSecretNeedsRestart(t *testing.T) {
-	server, proxy := behindProxy(t)
-	secret := server.Store(t, layout.Sourcing, nil)
-	rotationtest.RunRestart(t, rotationtest.Case{
-		Store: secret, Subscription: server.Subscription(t, secret, "billing"), Proxies: []*broker.Proxy{proxy},
 	})
 }

@@ -80,6 +80,9 @@ func run(m *testing.M) (code int, err error) {
 		}
 	}()
 	world.kube = world.Client()
+	if err := awaitCollector(ctx, world.kube); err != nil {
+		return 0, err
+	}
 	return m.Run(), nil
 }
 

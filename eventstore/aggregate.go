@@ -98,37 +98,41 @@ func (a Aggregate[S]) Execute(ctx context.Context, store Store, id string, decid
 			return *new(S), err
 		}
 		var state S
-		if state, err = a.execute(ctx, store, stream, decide); !errors.Is(err, ErrConcurrency) {
+		var beaten bool
+		if state, beaten, err = a.execute(ctx, store, stream, decide); !beaten {
 			return state, err
 		}
 	}
 	return *new(S), fmt.Errorf("cannot execute on %s: other writers were faster in all of %d attempts: %w", stream, attempts, err)
 }
 
-func (a Aggregate[S]) execute(ctx context.Context, store Store, stream StreamID, decide func(S) ([]EventData, error)) (S, error) {
+// execute tries once. beaten says that another writer was faster; an error of decide that says so is decide's.
+func (a Aggregate[S]) execute(
+	ctx context.Context, store Store, stream StreamID, decide func(S) ([]EventData, error),
+) (state S, beaten bool, err error) {
 	l, err := a.load(ctx, store, stream)
 	if err != nil {
-		return l.state, err
+		return l.state, false, err
 	}
 	decided, err := decide(l.state)
 	if err != nil || len(decided) == 0 {
-		return l.state, err
+		return l.state, false, err
 	}
 	events, err := Prepare(decided...)
 	if err != nil {
-		return l.state, err
+		return l.state, false, err
 	}
 	base := l.version
 	for _, d := range events { // Before they are appended: an event that Evolve refuses would spoil the stream for good.
 		if err := a.add(&l, d.event(stream, l.version+1), d.Time); err != nil {
-			return l.state, err
+			return l.state, false, err
 		}
 	}
 	if err := appendSurely(ctx, store, stream, base, events); err != nil {
-		return l.state, err
+		return l.state, errors.Is(err, ErrConcurrency), err
 	}
 	a.snapshot(ctx, store, stream, l)
-	return l.state, nil
+	return l.state, false, nil
 }
 
 // appendSurely repeats an append of prepared events while its outcome is unknown.

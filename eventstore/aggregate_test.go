@@ -90,6 +90,18 @@ func TestExecuteMaxAttempts(t *testing.T) {
 	}
 }
 
+// A decide that finds another version than its caller expected is not asked again.
+func TestExecuteDecideConflicts(t *testing.T) {
+	decided, conflict := 0, &eventstore.ConcurrencyError{Expected: 3, Actual: 0}
+	_, err := accounts.Execute(t.Context(), memory.New(), "a", func(Account) ([]eventstore.EventData, error) {
+		decided++
+		return nil, conflict
+	})
+	if !errors.Is(err, conflict) || decided != 1 {
+		t.Errorf("Execute decided %d times, %v; want once, and what decide said", decided, err)
+	}
+}
+
 func TestExecuteStopsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	_, err := accounts.Execute(ctx, &faulty{Store: memory.New(), race: 1000}, "a", func(Account) ([]eventstore.EventData, error) {

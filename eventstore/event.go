@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"crypto/rand"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -97,11 +97,16 @@ func (p Position) String() string { return strconv.Itoa(p.Partition) + "@" + p.O
 // [ErrUnknownOutcome] can be repeated.
 func Prepare(events ...EventData) ([]EventData, error) {
 	out := slices.Clone(events)
-	seen := make(map[string]bool, len(out))
 	for i := range out {
 		if err := out[i].prepare(); err != nil {
 			return nil, fmt.Errorf("cannot append event %d of type %q: %w", i+1, out[i].Type, err)
 		}
+	}
+	if len(out) == 1 {
+		return out, nil
+	}
+	seen := make(map[string]bool, len(out))
+	for i := range out {
 		if id := out[i].ID; seen[id] {
 			return nil, fmt.Errorf("cannot append event %d of type %q: id %q occurs twice", i+1, out[i].Type, id)
 		}
@@ -132,7 +137,9 @@ func (d *EventData) prepare() error {
 		}
 		d.Data = b
 	}
-	d.ID = cmp.Or(d.ID, newID())
+	if d.ID == "" {
+		d.ID = newID()
+	}
 	d.ContentType = cmp.Or(d.ContentType, "application/json")
 	if d.Time.IsZero() {
 		d.Time = time.Now()
@@ -142,9 +149,15 @@ func (d *EventData) prepare() error {
 }
 
 func (d *EventData) validate() error {
-	text := []string{d.ID, d.Type, d.ContentType, d.CorrelationID, d.CausationID}
+	valid := true
+	for _, value := range d.Metadata {
+		valid = valid && utf8.ValidString(value)
+	}
+	for _, value := range [...]string{d.ID, d.Type, d.ContentType, d.CorrelationID, d.CausationID} {
+		valid = valid && utf8.ValidString(value)
+	}
 	switch {
-	case slices.ContainsFunc(slices.AppendSeq(text, maps.Values(d.Metadata)), func(s string) bool { return !utf8.ValidString(s) }):
+	case !valid:
 		return errors.New("an attribute is not valid UTF-8")
 	case strings.HasPrefix(d.ContentType, "application/cloudevents"):
 		return fmt.Errorf("content type %q would be read as an envelope", d.ContentType)
@@ -171,5 +184,9 @@ func newID() string {
 	copy(b[:6], ms[2:])
 	b[6] = b[6]&0x0f | 0x70
 	b[8] = b[8]&0x3f | 0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+	text := hex.AppendEncode(make([]byte, 0, 36), b[:4])
+	for _, part := range [...][]byte{b[4:6], b[6:8], b[8:10], b[10:]} {
+		text = hex.AppendEncode(append(text, '-'), part)
+	}
+	return string(text)
 }

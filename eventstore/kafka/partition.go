@@ -11,11 +11,12 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/deliver"
 )
 
-// What a consumer holds of a partition: so many records that were read and are not done, and so many behind a position that
-// stands still. A stream that is blocked holds its partition up only with the last of its records that fits.
+// What a consumer holds of a partition: so many records, with so many bytes, that were read and are not done, and so many behind
+// a position that stands still. A stream that is blocked holds its partition up only with the last of its records that fits.
 const (
-	window = 8192
-	reach  = 1 << 18
+	window      = 8192
+	windowBytes = 64 << 20
+	reach       = 1 << 18
 )
 
 // batch is how many records are judged at a time.
@@ -36,6 +37,7 @@ type partition struct {
 
 	mu      sync.Mutex
 	ready   []*kgo.Record
+	waiting int   // Their bytes.
 	fed     int64 // The offset after the last record that was read.
 	paused  bool
 	done    progress
@@ -79,6 +81,7 @@ func (p *partition) feed(records []*kgo.Record) {
 	for _, r := range records {
 		if r.Offset >= p.fed {
 			p.ready, p.fed = append(p.ready, r), r.Offset+1
+			p.waiting += len(r.Value)
 		}
 	}
 	deliver.Signal(p.more)
@@ -88,14 +91,17 @@ func (p *partition) feed(records []*kgo.Record) {
 func (p *partition) full() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return !p.paused && len(p.ready) > window
+	return p.plenty() && !p.paused
 }
+
+// plenty reports whether more are ready than there is room for. The caller holds the lock.
+func (p *partition) plenty() bool { return len(p.ready) > window || p.waiting > windowBytes }
 
 // pause has the client read other partitions, as this one cannot go on.
 func (p *partition) pause() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.paused && len(p.ready) > window {
+	if p.plenty() && !p.paused {
 		p.paused = true
 		p.client.PauseFetchPartitions(map[string][]int32{p.store.events.name: {p.number}})
 	}
@@ -137,13 +143,18 @@ func (p *partition) take() (records []*kgo.Record, ok bool) {
 func (p *partition) tryTake() []*kgo.Record {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	n := min(len(p.ready), batch, window-p.done.pending(), reach-len(p.done.open))
-	if n <= 0 || p.stop.Err() != nil {
+	most := min(len(p.ready), batch, window-p.done.pending(), reach-len(p.done.open))
+	n, bytes := 0, 0
+	for n < most && p.done.bytes+bytes < windowBytes {
+		bytes += len(p.ready[n].Value)
+		n++
+	}
+	if n == 0 || p.stop.Err() != nil {
 		return nil
 	}
 	records := p.ready[:n:n]
-	p.ready = p.ready[n:]
-	if len(p.ready) < window/2 {
+	p.ready, p.waiting = p.ready[n:], p.waiting-bytes
+	if len(p.ready) < window/2 && p.waiting < windowBytes/2 {
 		if p.paused {
 			p.paused = false
 			p.client.ResumeFetchPartitions(map[string][]int32{p.store.events.name: {p.number}})
@@ -181,13 +192,17 @@ func (p *partition) deliver(j *judge, records []*kgo.Record) error {
 func (p *partition) note(records []*kgo.Record, counts []bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	position := p.done.next
 	for i, r := range records {
 		switch {
-		case !p.done.take(r.Offset):
+		case !p.done.take(r.Offset, len(r.Value)):
 			counts[i] = false
 		case !counts[i]:
-			p.finished(r.Offset)
+			p.done.finish(r.Offset)
 		}
+	}
+	if p.done.next > position {
+		p.moved()
 	}
 }
 
@@ -197,12 +212,12 @@ func (p *partition) Done(r deliver.Record) {
 	p.Forget(r)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.finished(offset)
+	p.done.finish(offset)
+	p.moved()
 }
 
-// finished notes that a record is done. The caller holds the lock.
-func (p *partition) finished(offset int64) {
-	p.done.finish(offset)
+// moved has what is done committed, and more taken. The caller holds the lock.
+func (p *partition) moved() {
 	p.changed = true
 	deliver.Signal(p.more)
 	deliver.Signal(p.toCommit)
@@ -214,10 +229,9 @@ func (p *partition) Failed(ctx context.Context, r deliver.Record, i, attempts in
 	return p.Failures.Failed(ctx, r, i, attempts)
 }
 
-// commitSoon has the position committed, with what is known.
+// commitSoon has the position committed once more, with what is known of those behind.
 func (p *partition) commitSoon() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.changed = true
-	deliver.Signal(p.toCommit)
+	p.moved()
 }

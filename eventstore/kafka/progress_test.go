@@ -54,7 +54,7 @@ func TestProgress(t *testing.T) {
 			p := progress{next: 3, earlier: tc.earlier}
 			var skipped []int64
 			for _, offset := range tc.take {
-				if !p.take(offset) {
+				if !p.take(offset, 10) {
 					skipped = append(skipped, offset)
 				}
 			}
@@ -63,6 +63,9 @@ func TestProgress(t *testing.T) {
 			}
 			if diff := cmp.Diff(tc.spans, p.spans(), cmp.AllowUnexported(span{})); diff != "" || p.next != tc.next || p.pending() != tc.pending {
 				t.Errorf("%s\nposition %d, want %d; %d pending, want %d; spans -want, +got:\n%s", tc.reason, p.next, tc.next, p.pending(), tc.pending, diff)
+			}
+			if p.bytes != 10*tc.pending {
+				t.Errorf("%s\n%d bytes are pending, want %d", tc.reason, p.bytes, 10*tc.pending)
 			}
 			if diff := cmp.Diff(tc.skipped, skipped); diff != "" {
 				t.Errorf("%s\nskipped -want, +got:\n%s", tc.reason, diff)
@@ -81,7 +84,7 @@ func TestProgressGoesOn(t *testing.T) {
 		for round := 0; p.next < records; round++ {
 			taken := p.next
 			for taken < records && r.IntN(60) > 0 {
-				if p.take(taken) {
+				if p.take(taken, 10) {
 					if r.IntN(4) > 0 {
 						done[taken]++
 						p.finish(taken)

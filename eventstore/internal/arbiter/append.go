@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
@@ -22,11 +23,27 @@ type verdict struct {
 
 // attempt is a record of ours on its way.
 type attempt struct {
-	verdict chan verdict // Has room for one.
-	failed  chan error   // Has room for one: the record may be missing.
+	news    chan news // Has room for a verdict and a doubt.
+	doubted atomic.Bool
 }
 
-func (a *attempt) settle(v verdict) { a.verdict <- v }
+// news is what came of an attempt so far.
+type news struct {
+	verdict verdict
+	doubt   error // The record may be missing. There is no verdict.
+}
+
+func newAttempt() *attempt { return &attempt{news: make(chan news, 2)} }
+
+// settle is called once.
+func (a *attempt) settle(v verdict) { a.news <- news{verdict: v} }
+
+// doubt says that the record may be missing. Of several doubts one is enough until somebody has heard of it.
+func (a *attempt) doubt(err error) {
+	if a.doubted.CompareAndSwap(false, true) {
+		a.news <- news{doubt: err}
+	}
+}
 
 // An Append is events for one stream.
 type Append struct {
@@ -179,7 +196,7 @@ func (w *writer) write(ctx context.Context, base int64) (version eventstore.Vers
 		return 0, false, err
 	}
 	defer w.forget(n)
-	fields := append(slices.Clone(w.Fields),
+	fields := append(w.Fields, //nolint:gocritic // There is room, and nobody keeps what an earlier attempt had there.
 		record.Field{Name: record.Version, Value: strconv.FormatInt(base+1, 10)},
 		record.Field{Name: Attempt, Value: w.attemptID(n)})
 	v, err := w.publish(ctx, a, fields)
@@ -200,7 +217,7 @@ func (w *writer) write(ctx context.Context, base int64) (version eventstore.Vers
 
 // attempt registers an attempt. From then on somebody reads the partition, or says why not.
 func (p *partition) attempt() (n uint64, a *attempt, err error) {
-	a = &attempt{verdict: make(chan verdict, 1), failed: make(chan error, 1)}
+	a = newAttempt()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.read(); err != nil {
@@ -223,34 +240,30 @@ const again = 100 * time.Millisecond
 // publish puts a record into the log and waits for its verdict. It repeats what may be missing: a copy changes nothing, as
 // the stream can pass the record's base only once.
 func (w *writer) publish(ctx context.Context, a *attempt, fields record.Fields) (verdict, error) {
-	failed := func(err error) {
-		select {
-		case a.failed <- err:
-		default:
-		}
-	}
 	var repeat <-chan time.Time
 	var cause error
-	w.log.Publish(w.number, w.stream, fields, failed)
+	w.log.Publish(w.number, w.stream, fields, a.doubt)
 	for {
 		select {
-		case v := <-a.verdict:
-			if v.err != nil {
-				return v, unknown(v.err)
+		case n := <-a.news:
+			if n.doubt == nil {
+				if err := n.verdict.err; err != nil {
+					return n.verdict, unknown(err)
+				}
+				return n.verdict, nil
 			}
-			return v, nil
-		case err := <-a.failed:
-			switch refused := errors.Is(err, ErrRefused); {
+			a.doubted.Store(false)
+			switch refused := errors.Is(n.doubt, ErrRefused); {
 			case refused && cause == nil:
-				return verdict{}, err
+				return verdict{}, n.doubt
 			case refused: // This copy. An earlier one may be there yet.
-				return verdict{}, unknown(errors.Join(cause, err))
+				return verdict{}, unknown(errors.Join(cause, n.doubt))
 			}
-			cause = err
+			cause = n.doubt
 			repeat = time.After(again)
 		case <-repeat:
 			repeat = nil
-			w.log.Publish(w.number, w.stream, fields, failed)
+			w.log.Publish(w.number, w.stream, fields, a.doubt)
 		case <-ctx.Done():
 			return verdict{}, unknown(errors.Join(context.Cause(ctx), cause))
 		}

@@ -35,7 +35,7 @@ func (p Position) Before(q Position) bool {
 // A Log is what a broker must do: partitions to which records are added, and that are read in order. Its methods are
 // called concurrently.
 type Log interface {
-	// Publish adds a record to a partition, and does not wait. The key is the stream. Values must not be changed after.
+	// Publish adds a record to a partition, and does not wait. The key is the stream. It must not keep the fields.
 	//
 	// failed is called, at most once, if the record may be missing. With an error that matches [ErrRefused] it is certain
 	// that the record is not in the log and never will be; after any other, the arbiter looks, and publishes again. A log

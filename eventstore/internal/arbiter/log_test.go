@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -59,6 +60,7 @@ func (l *fakeLog) Publish(p int, _ string, fields record.Fields, failed func(err
 }
 
 func (l *fakeLog) publish(p int, fields record.Fields, failed func(error), acknowledged func(Entry)) {
+	fields = slices.Clone(fields)
 	l.mu.Lock()
 	l.published++
 	l.mu.Unlock()

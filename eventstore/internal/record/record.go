@@ -57,6 +57,9 @@ func (f Fields) Get(name string) string {
 	return ""
 }
 
+// usualFields is how many fields the record of one event has at most, beside metadata, with two that a log adds.
+const usualFields = 12
+
 // Encode returns the record of an append, without [Version], which the log decides. The events must have been prepared
 // by [eventstore.Prepare], and there must be at least one.
 func Encode(source string, stream eventstore.StreamID, events []eventstore.EventData) (Fields, error) {
@@ -65,15 +68,15 @@ func Encode(source string, stream eventstore.StreamID, events []eventstore.Event
 	}
 	e := events[0]
 	data, _ := e.Data.([]byte)
-	fields := Fields{
-		{SpecVersion, specVersion},
-		{ID, e.ID},
-		{Source, source},
-		{Type, e.Type},
-		{Subject, stream.String()},
-		{Time, e.Time.Format(time.RFC3339Nano)},
-		{ContentType, e.ContentType},
-	}
+	fields := append(make(Fields, 0, usualFields+len(e.Metadata)),
+		Field{SpecVersion, specVersion},
+		Field{ID, e.ID},
+		Field{Source, source},
+		Field{Type, e.Type},
+		Field{Subject, stream.String()},
+		Field{Time, e.Time.Format(time.RFC3339Nano)},
+		Field{ContentType, e.ContentType},
+	)
 	if e.CorrelationID != "" {
 		fields = append(fields, Field{CorrelationID, e.CorrelationID})
 	}

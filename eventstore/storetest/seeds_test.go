@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"maps"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -315,5 +316,45 @@ func deliverDeadLetters(f *faulty) {
 			_ = h(ctx, dead[id])
 		}
 		return f.Store.Subscribe(ctx, h, opts...)
+	}
+}
+
+// holdBackOthers delivers nothing while an event is retried.
+func holdBackOthers(f *faulty) {
+	f.subscribe = func(ctx context.Context, h eventstore.Handler, opts ...eventstore.SubscribeOption) error {
+		var mu sync.Mutex
+		return f.Store.Subscribe(ctx, func(work context.Context, e eventstore.Event) error {
+			mu.Lock()
+			defer mu.Unlock()
+			err := h(work, e)
+			for err != nil && ctx.Err() == nil {
+				err = h(work, e)
+			}
+			return err
+		}, opts...)
+	}
+}
+
+// forgetAttempts counts deliveries in each consumer anew.
+func forgetAttempts(f *faulty) {
+	f.subscribe = func(ctx context.Context, h eventstore.Handler, opts ...eventstore.SubscribeOption) error {
+		d, err := eventstore.DefaultDelivery().With(opts...)
+		if err != nil {
+			return err
+		}
+		var mu sync.Mutex
+		failed := map[string]int{}
+		return f.Store.Subscribe(ctx, func(work context.Context, e eventstore.Event) error {
+			err := h(work, e)
+			if err == nil {
+				return nil
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if failed[e.ID]++; failed[e.ID] == d.MaxDeliveries {
+				return eventstore.Permanent(err)
+			}
+			return err
+		}, append(opts, eventstore.WithMaxDeliveries(math.MaxInt))...)
 	}
 }

@@ -192,6 +192,14 @@ func TestViolationsAreCaught(t *testing.T) {
 			reason: "A consumer goes on where its predecessor stopped.",
 			seed:   forgetPosition, by: []string{"SubscribeResumes", "SubscribeGraceful", "Random"},
 		},
+		"HoldsBackOthers": {
+			reason: "A stream that fails holds back no other.",
+			seed:   holdBackOthers, by: []string{"SubscribeBlocked"},
+		},
+		"ForgetsAttempts": {
+			reason: "An event that fails with every consumer is given up some time.",
+			seed:   forgetAttempts, by: []string{"SubscribeAttempts"},
+		},
 		"SharesPosition": {
 			reason: "What one subscription has handled, the others have not.",
 			seed:   sharePosition, by: []string{"SubscribeGroups"},

@@ -22,8 +22,8 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend/kafka"
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend/pulsar"
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend/redis"
-	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
 	"github.com/crossplane-contrib/provider-eventstore/internal/connect/awsiam"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/broker"
 	"github.com/crossplane-contrib/provider-eventstore/internal/controller/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/internal/controller/managed"
 	"github.com/crossplane-contrib/provider-eventstore/internal/controller/owner"
@@ -143,7 +143,7 @@ func read(ctx context.Context, c client.Reader, target explain.Target) (managed.
 }
 
 // open returns what administers a broker.
-func open(c connect.Config) (backend.Backend, error) {
+func open(c broker.Config) (backend.Backend, error) {
 	switch {
 	case c.Redis != nil:
 		return redis.New(*c.Redis)

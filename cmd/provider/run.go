@@ -36,6 +36,8 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend/redis"
 	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
 	"github.com/crossplane-contrib/provider-eventstore/internal/connect/awsiam"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/broker"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/redisclient"
 	"github.com/crossplane-contrib/provider-eventstore/internal/controller/fresh"
 	"github.com/crossplane-contrib/provider-eventstore/internal/controller/managed"
 	"github.com/crossplane-contrib/provider-eventstore/internal/controller/owner"
@@ -49,6 +51,7 @@ func run(ctx context.Context, o options) error {
 	zl := zap.New(zap.UseDevMode(o.debug))
 	ctrl.SetLogger(zl)
 	connect.SetLogger(func(message string) { zl.V(1).Info(message) })
+	redisclient.SetLogger(func(message string) { zl.V(1).Info(message) })
 	log := logging.NewLogrLogger(zl.WithName("provider-eventstore"))
 	log.Info("Starting", "version", version.Version, "poll", o.poll.String(), "drift-interval", o.driftInterval.String(), "max-reconcile-rate", o.maxReconcileRate)
 
@@ -170,7 +173,7 @@ func (o options) runtime(log logging.Logger) (controller.Options, error) {
 }
 
 // open is the one place that knows all backends.
-func open(c connect.Config) (backend.Backend, error) {
+func open(c broker.Config) (backend.Backend, error) {
 	if c.Redis != nil {
 		return redis.New(*c.Redis, redis.WithObserver(countRequests("redis")))
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/awstokens"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/endpoint"
 	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/kafkaclient"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
@@ -23,16 +24,16 @@ import (
 func options(b eventstore.Binding, watch *logins) ([]kgo.Opt, error) {
 	c := connection(b.Secret)
 	switch {
-	case c.Mechanism == connect.KafkaOAuthBearer && c.Password == "":
+	case c.Mechanism == kafkaclient.OAuthBearer && c.Password == "":
 		return nil, fmt.Errorf("key %q is %q, which needs a token in key %q, or a client's secret there, its id in key %q and the endpoint in key %q",
 			layout.SecretSASLMechanism, c.Mechanism, layout.SecretPassword, layout.SecretUsername, layout.SecretTokenURL)
-	case c.Mechanism == connect.KafkaAWSMSKIAM && awstokens.Make == nil:
+	case c.Mechanism == kafkaclient.AWSMSKIAM && awstokens.Make == nil:
 		return nil, fmt.Errorf("key %q is %q: import _ %q too, which brings the AWS SDK",
 			layout.SecretSASLMechanism, c.Mechanism, "github.com/crossplane-contrib/provider-eventstore/eventstore/kafka/awsiam")
-	case c.Mechanism == connect.KafkaAWSMSKIAM && c.AWS.Region == "":
+	case c.Mechanism == kafkaclient.AWSMSKIAM && c.AWS.Region == "":
 		return nil, fmt.Errorf("key %q is %q, which needs the cluster's region in key %q", layout.SecretSASLMechanism, c.Mechanism, layout.SecretAWSRegion)
 	}
-	c.Renew = func() (connect.Kafka, error) {
+	c.Renew = func() (kafkaclient.Config, error) {
 		s, err := b.Current()
 		return connection(s), err
 	}
@@ -40,15 +41,15 @@ func options(b eventstore.Binding, watch *logins) ([]kgo.Opt, error) {
 	return slices.Clip(append(opts, kgo.WithHooks(watch))), err // Every client appends its own.
 }
 
-func connection(s eventstore.Secret) connect.Kafka {
-	c := connect.Kafka{
+func connection(s eventstore.Secret) kafkaclient.Config {
+	c := kafkaclient.Config{
 		BootstrapServers: endpoint.Addresses(s, "9092", layout.SecretBootstrap, layout.SecretEndpoints),
 		Mechanism:        s.Get(layout.SecretSASLMechanism), Username: s.Get(layout.SecretUsername), Password: s.Get(layout.SecretPassword),
 	}
-	if c.Mechanism == connect.KafkaOAuthBearer {
+	if c.Mechanism == kafkaclient.OAuthBearer {
 		c.OAuth = endpoint.OAuth(s)
 	}
-	if c.Mechanism == connect.KafkaAWSMSKIAM {
+	if c.Mechanism == kafkaclient.AWSMSKIAM {
 		c.AWS = &connect.AWS{Region: region(s)}
 	}
 	if encrypted(s) {

@@ -11,6 +11,7 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/awstokens"
 	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/kafkaclient"
 	"github.com/crossplane-contrib/provider-eventstore/internal/kafkatest"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 	"github.com/crossplane-contrib/provider-eventstore/internal/rotationtest"
@@ -44,18 +45,18 @@ func TestLogins(t *testing.T) {
 		"MutualTLS": {"By a certificate alone.", func(t *testing.T, s eventstore.Secret) eventstore.Secret { return server.MutualTLS(t, s) }},
 		"Token": {"By a token that whoever wrote the Secret has.", func(t *testing.T, s eventstore.Secret) eventstore.Secret {
 			return rotationtest.With(server.TLS(t, s), map[string]string{
-				layout.SecretSASLMechanism: connect.KafkaOAuthBearer, layout.SecretPassword: token(t, server, s.Get(layout.SecretUsername), time.Hour),
+				layout.SecretSASLMechanism: kafkaclient.OAuthBearer, layout.SecretPassword: token(t, server, s.Get(layout.SecretUsername), time.Hour),
 			})
 		}},
 		"ClientCredentials": {"By a token that is fetched for the client in the Secret.", func(t *testing.T, s eventstore.Secret) eventstore.Secret {
 			return rotationtest.With(server.TLS(t, s), map[string]string{
-				layout.SecretSASLMechanism: connect.KafkaOAuthBearer, layout.SecretTokenURL: issuer.URL,
+				layout.SecretSASLMechanism: kafkaclient.OAuthBearer, layout.SecretTokenURL: issuer.URL,
 				layout.SecretPassword: server.Issuer.Secret(s.Get(layout.SecretUsername)),
 			})
 		}},
 		"IAM": {"As whom the environment says; AWS is not here, so the region stands for it.", func(_ *testing.T, s eventstore.Secret) eventstore.Secret {
 			s = rotationtest.With(s, map[string]string{
-				layout.SecretSASLMechanism: connect.KafkaAWSMSKIAM, layout.SecretAWSRegion: s.Get(layout.SecretUsername), layout.SecretTLS: "true",
+				layout.SecretSASLMechanism: kafkaclient.AWSMSKIAM, layout.SecretAWSRegion: s.Get(layout.SecretUsername), layout.SecretTLS: "true",
 				layout.SecretSecurityProtocol: "SASL_SSL", layout.SecretBootstrap: server.TLSAddr, layout.SecretCA: string(ca),
 			})
 			delete(s, layout.SecretPassword)

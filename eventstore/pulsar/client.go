@@ -12,7 +12,7 @@ import (
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/lifetime"
-	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/pulsarclient"
 )
 
 // client is a client that follows the Secret. Tokens and client certificates Pulsar's own asks for each time that it connects.
@@ -24,7 +24,7 @@ type client struct {
 	mu      sync.Mutex
 	closed  bool
 	current pulsar.Client // nil: it is to be made
-	made    connect.Pulsar
+	made    pulsarclient.Config
 	former  sync.WaitGroup
 }
 
@@ -34,8 +34,8 @@ func newClient(b eventstore.Binding) (*client, error) {
 	return c, err
 }
 
-func (c *client) make(settings connect.Pulsar) (pulsar.Client, error) {
-	settings.Renew = func() (connect.Pulsar, error) {
+func (c *client) make(settings pulsarclient.Config) (pulsar.Client, error) {
+	settings.Renew = func() (pulsarclient.Config, error) {
 		s, err := c.binding.Current()
 		return connection(s), err
 	}
@@ -69,8 +69,8 @@ func (c *client) now() (pulsar.Client, error) {
 }
 
 // same reports whether a client for a would do for b.
-func same(a, b connect.Pulsar) bool {
-	tokens := func(p connect.Pulsar) bool { return p.Token != "" || p.OAuth != nil }
+func same(a, b pulsarclient.Config) bool {
+	tokens := func(p pulsarclient.Config) bool { return p.Token != "" || p.OAuth != nil }
 	if a.ServiceURL != b.ServiceURL || (a.TLS == nil) != (b.TLS == nil) || tokens(a) != tokens(b) {
 		return false
 	}

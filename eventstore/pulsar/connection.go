@@ -15,11 +15,12 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/arbiter"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/endpoint"
 	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/pulsarclient"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
-func connection(s eventstore.Secret) connect.Pulsar {
-	c := connect.Pulsar{ServiceURL: s.Get(layout.SecretURI), OAuth: endpoint.OAuth(s)}
+func connection(s eventstore.Secret) pulsarclient.Config {
+	c := pulsarclient.Config{ServiceURL: s.Get(layout.SecretURI), OAuth: endpoint.OAuth(s)}
 	if c.OAuth == nil {
 		c.Token = s.Get(layout.SecretPassword)
 	}
@@ -101,7 +102,7 @@ func (s *store) explainUnreached(ctx context.Context, err error) error {
 const dialTimeout = 5 * time.Second
 
 // dial connects to a broker and closes the connection again.
-func dial(ctx context.Context, c connect.Pulsar, address string) error {
+func dial(ctx context.Context, c pulsarclient.Config, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	dialContext := (&net.Dialer{}).DialContext

@@ -5,25 +5,25 @@ import (
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/endpoint"
-	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/redisclient"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
 // connection says how to reach the servers, each time by the Secret of the moment.
-func connection(b eventstore.Binding) connect.Redis {
+func connection(b eventstore.Binding) redisclient.Config {
 	c := settings(b.Secret)
-	c.Renew = func() (connect.Redis, error) {
+	c.Renew = func() (redisclient.Config, error) {
 		s, err := b.Current()
 		return settings(s), err
 	}
 	return c
 }
 
-func settings(s eventstore.Secret) connect.Redis {
-	c := connect.Redis{
-		Mode: connect.RedisMode(s.Get(layout.SecretRedisMode)), Addresses: endpoint.Addresses(s, "6379", layout.SecretEndpoints),
+func settings(s eventstore.Secret) redisclient.Config {
+	c := redisclient.Config{
+		Mode: redisclient.Mode(s.Get(layout.SecretRedisMode)), Addresses: endpoint.Addresses(s, "6379", layout.SecretEndpoints),
 		Username: s.Get(layout.SecretUsername), Password: s.Get(layout.SecretPassword),
-		Sentinel: connect.Sentinel{Master: s.Get(layout.SecretSentinelMaster)},
+		Sentinel: redisclient.Sentinel{Master: s.Get(layout.SecretSentinelMaster)},
 	}
 	if s.Get(layout.SecretSentinelAuth) == "true" { // The Sentinels know the same user.
 		c.Sentinel.Username, c.Sentinel.Password = c.Username, c.Password

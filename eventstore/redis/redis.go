@@ -16,7 +16,7 @@ import (
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/lifetime"
-	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/redisclient"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
@@ -27,7 +27,7 @@ type driver struct{}
 // store is an open store. Its methods are in files by what they do.
 type store struct {
 	eventstore.Binding
-	connection connect.Redis
+	connection redisclient.Config
 	client     redis.UniversalClient
 	timing     timing
 

@@ -8,7 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/redisclient"
 )
 
 // A waiter waits for new entries of several partitions, and cannot tell whether what it finds is what follows.
@@ -23,7 +23,7 @@ func (s *store) waiters(ctx context.Context) (waiter, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.connection.Mode == connect.RedisCluster {
+	if s.connection.Mode == redisclient.ModeCluster {
 		return &apart{client: client, block: s.timing.block, asked: map[string]bool{}, found: make(chan finding, s.Partitions)}, nil
 	}
 	return &together{client: client, block: s.timing.block}, nil

@@ -1,6 +1,7 @@
-// Package connect turns an endpoint, credentials and TLS settings into a client: one file for each broker. The
-// provider's backends and the SDK's drivers both build their clients here, so what the provider can reach, an
-// application can reach in the same way.
+// Package connect has what connections to any broker need: TLS, tokens, and words for what went wrong. Below it is a package
+// for each broker, which turns endpoints and credentials into a client. The provider's backends and the SDK's drivers both
+// build their clients there, so what the provider can reach, an application can reach in the same way; and who uses one
+// broker links the client library of no other.
 package connect
 
 import (
@@ -13,31 +14,11 @@ import (
 	"fmt"
 )
 
-// Config says how to reach one broker. Exactly one of its fields is set.
-type Config struct {
-	Kafka  *Kafka
-	Pulsar *Pulsar
-	Redis  *Redis
-}
-
-// Backend names the broker's kind: "kafka", "pulsar" or "redis"; it is empty if nothing is configured.
-func (c Config) Backend() string {
-	switch {
-	case c.Kafka != nil:
-		return "kafka"
-	case c.Pulsar != nil:
-		return "pulsar"
-	case c.Redis != nil:
-		return "redis"
-	}
-	return ""
-}
-
-// Digest tells two configurations apart, credentials included, without revealing any of them. Clients are pooled by it.
-func (c Config) Digest() string {
-	b, err := json.Marshal(c)
+// Digest tells two settings apart, credentials included, without revealing any of them. Clients and tokens are kept by it.
+func Digest(settings any) string {
+	b, err := json.Marshal(settings)
 	if err != nil {
-		panic(err) // Config holds only what always marshals.
+		panic(err) // Settings hold only what always marshals.
 	}
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:16])

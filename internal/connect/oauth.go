@@ -48,9 +48,9 @@ const oauthTimeout = 5 * time.Second
 // oauthRenew is how long before it expires a token is renewed.
 const oauthRenew = 10 * time.Second
 
-// tokens returns a source that keeps a token until shortly before it expires. The authorities in ca, which sign the broker's
+// Tokens returns a source that keeps a token until shortly before it expires. The authorities in ca, which sign the broker's
 // certificate, are trusted here too, beside the machine's: both are often behind one company's own.
-func (o OAuth) tokens(ca []byte) TokenSource {
+func (o OAuth) Tokens(ca []byte) TokenSource {
 	c := clientcredentials.Config{ClientID: o.ClientID, ClientSecret: o.ClientSecret, TokenURL: o.TokenURL, Scopes: o.Scopes}
 	if o.Audience != "" {
 		c.EndpointParams = url.Values{"audience": {o.Audience}}

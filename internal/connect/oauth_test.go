@@ -29,7 +29,7 @@ func TestOAuthTokens(t *testing.T) {
 	ca := pemOf(s.Certificate().Raw)
 	o := OAuth{TokenURL: s.URL, ClientID: "me", ClientSecret: "s3cret", Scopes: []string{"a", "b"}, Audience: "kafka"}
 
-	tokens := o.tokens(ca)
+	tokens := o.Tokens(ca)
 	for range 3 {
 		if got, err := tokens(t.Context()); err != nil || got != "token" {
 			t.Fatalf("token: %q, %v", got, err)
@@ -39,7 +39,7 @@ func TestOAuthTokens(t *testing.T) {
 		t.Errorf("a token that is good for an hour was fetched %d times", asked)
 	}
 	lifetime = 5
-	tokens = o.tokens(ca)
+	tokens = o.Tokens(ca)
 	for range 2 {
 		if _, err := tokens(t.Context()); err != nil {
 			t.Fatal(err)
@@ -51,7 +51,7 @@ func TestOAuthTokens(t *testing.T) {
 
 	wrong := o
 	wrong.ClientID = "you"
-	for what, tokens := range map[string]TokenSource{"wrong client": wrong.tokens(ca), "unknown CA": o.tokens(nil)} {
+	for what, tokens := range map[string]TokenSource{"wrong client": wrong.Tokens(ca), "unknown CA": o.Tokens(nil)} {
 		_, err := tokens(t.Context())
 		if !errors.Is(err, ErrNoToken) || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%s: %v, want ErrNoToken, and no secret", what, err)
@@ -97,7 +97,7 @@ func TestOAuthErrors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var texts []string
 			for range 2 { // Each a source of its own, so that both ask.
-				_, err := OAuth{TokenURL: tc.url, ClientID: "me", ClientSecret: "s3cret"}.tokens(nil)(t.Context())
+				_, err := OAuth{TokenURL: tc.url, ClientID: "me", ClientSecret: "s3cret"}.Tokens(nil)(t.Context())
 				if !errors.Is(err, ErrNoToken) || errors.Is(err, ErrTokenRefused) != tc.refused {
 					t.Fatalf("%s\nerror: %v, want a refusal: %t", tc.reason, err, tc.refused)
 				}

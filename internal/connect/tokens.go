@@ -7,6 +7,18 @@ import (
 	"time"
 )
 
+// A TokenSource returns a token that is still good. It may be called concurrently.
+type TokenSource func(ctx context.Context) (token string, err error)
+
+// AWS says as whom to authenticate to Amazon MSK. The credentials are those of the environment.
+type AWS struct {
+	Region  string
+	RoleARN string // To assume. Empty: none.
+}
+
+// AWSTokens makes the tokens for AWS. Package awsiam has one; who does not need it does without the AWS SDK.
+type AWSTokens func(AWS) TokenSource
+
 var (
 	// ErrNoToken means that no token was to be had, so the broker was not even asked.
 	ErrNoToken = errors.New("no token")

@@ -20,7 +20,7 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend/kafka"
-	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/kafkaclient"
 	"github.com/crossplane-contrib/provider-eventstore/internal/controller/binding"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
@@ -33,7 +33,7 @@ const Partitions = 4
 type Server struct {
 	*broker.Kafka
 
-	config  connect.Kafka
+	config  kafkaclient.Config
 	backend *kafka.Backend
 	stores  atomic.Int64
 }
@@ -60,8 +60,8 @@ func StartWith(t testing.TB, o broker.KafkaOptions) *Server {
 			t.Error(err)
 		}
 	})
-	s := &Server{Kafka: k, config: connect.Kafka{
-		BootstrapServers: strings.Split(k.Addr, ","), Mechanism: connect.KafkaScramSHA512, Username: k.AdminUser, Password: k.AdminPassword,
+	s := &Server{Kafka: k, config: kafkaclient.Config{
+		BootstrapServers: strings.Split(k.Addr, ","), Mechanism: kafkaclient.ScramSHA512, Username: k.AdminUser, Password: k.AdminPassword,
 	}}
 	if s.backend, err = kafka.New(s.config); err != nil {
 		t.Fatal(err)

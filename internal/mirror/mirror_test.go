@@ -13,7 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
-	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/broker"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/redisclient"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
 )
@@ -368,7 +369,7 @@ func TestPositionsAreOfOneStore(t *testing.T) {
 func TestPool(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var opened []*fake
-		p := NewPool(func(connect.Config) (backend.Backend, error) {
+		p := NewPool(func(broker.Config) (backend.Backend, error) {
 			opened = append(opened, newFake(0))
 			return opened[len(opened)-1], nil
 		}, Options{})
@@ -377,7 +378,7 @@ func TestPool(t *testing.T) {
 		go func() { ended <- p.Start(ctx) }()
 
 		get := func(password string) *Mirror {
-			m, err := p.Get(connect.Config{Redis: &connect.Redis{Addresses: []string{"localhost:1"}, Password: password}})
+			m, err := p.Get(broker.Config{Redis: &redisclient.Config{Addresses: []string{"localhost:1"}, Password: password}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -398,7 +399,7 @@ func TestPool(t *testing.T) {
 			t.Errorf("after 21 minutes: unused closed: %t, used closed: %t, want true and false", opened[0].closed, opened[1].closed)
 		}
 		get("c")
-		p.Retire(connect.Config{Redis: &connect.Redis{Addresses: []string{"localhost:1"}, Password: "c"}})
+		p.Retire(broker.Config{Redis: &redisclient.Config{Addresses: []string{"localhost:1"}, Password: "c"}})
 		time.Sleep(2 * retirement)
 		synctest.Wait()
 		if !opened[2].closed || opened[1].closed {
@@ -481,9 +482,9 @@ func TestCollect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(2)
 		f.stores[name(0)] = plan.ObservedStore{Marked: true, Logs: []plan.Log{{Records: 3, Bytes: 30}, {Partition: 1, Records: 4}}}
-		p := NewPool(func(connect.Config) (backend.Backend, error) { return f, nil }, Options{})
+		p := NewPool(func(broker.Config) (backend.Backend, error) { return f, nil }, Options{})
 		for _, user := range []string{"one", "another"} {
-			m, err := p.Get(connect.Config{Redis: &connect.Redis{Username: user}})
+			m, err := p.Get(broker.Config{Redis: &redisclient.Config{Username: user}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -6,13 +6,13 @@ import (
 	"time"
 
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
-	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/broker"
 )
 
 // A Pool keeps one mirror for each way to reach a broker: for everything that went into the connection, credentials
 // included. It may be used concurrently.
 type Pool struct {
-	open func(connect.Config) (backend.Backend, error)
+	open func(broker.Config) (backend.Backend, error)
 	o    Options
 
 	retired chan struct{} // Holds one: something was retired.
@@ -30,12 +30,12 @@ type pooled struct {
 }
 
 // NewPool returns an empty pool, whose mirrors get their backends from open.
-func NewPool(open func(connect.Config) (backend.Backend, error), o Options) *Pool {
+func NewPool(open func(broker.Config) (backend.Backend, error), o Options) *Pool {
 	return &Pool{open: open, o: o.withDefaults(), retired: make(chan struct{}, 1), mirrors: map[string]*pooled{}}
 }
 
 // Get returns the mirror for c. It does not wait for the broker.
-func (p *Pool) Get(c connect.Config) (*Mirror, error) {
+func (p *Pool) Get(c broker.Config) (*Mirror, error) {
 	digest := c.Digest()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -53,7 +53,7 @@ func (p *Pool) Get(c connect.Config) (*Mirror, error) {
 }
 
 // Retire has the mirror for c closed soon, unless somebody asks for it again: its credentials have been replaced.
-func (p *Pool) Retire(c connect.Config) {
+func (p *Pool) Retire(c broker.Config) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if m, ok := p.mirrors[c.Digest()]; ok {

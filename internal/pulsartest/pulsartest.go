@@ -16,14 +16,14 @@ import (
 	"testing"
 	"time"
 
-	pulsarclient "github.com/apache/pulsar-client-go/pulsar"
+	apache "github.com/apache/pulsar-client-go/pulsar"
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/broker"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend/pulsar"
-	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/pulsarclient"
 	"github.com/crossplane-contrib/provider-eventstore/internal/controller/binding"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
@@ -39,7 +39,7 @@ const tenant = "shops"
 type Server struct {
 	*broker.Pulsar
 
-	config  connect.Pulsar
+	config  pulsarclient.Config
 	backend *pulsar.Backend
 	stores  *atomic.Int64
 }
@@ -74,7 +74,7 @@ func Start(t testing.TB, o broker.PulsarOptions) *Server {
 		t.Skip("starts Pulsar")
 	}
 	p := running(t, o)
-	s := &Server{Pulsar: p, stores: &shared.stores, config: connect.Pulsar{
+	s := &Server{Pulsar: p, stores: &shared.stores, config: pulsarclient.Config{
 		ServiceURL: p.ServiceURL, AdminURL: p.AdminURL, Token: p.AdminToken, SigningKey: p.SecretKey, Tenant: tenant, CreateTenant: true,
 	}}
 	var err error
@@ -212,7 +212,7 @@ func (s *Server) Expired(t testing.TB, secret eventstore.Secret) {
 }
 
 // Client returns a client of the administrator.
-func (s *Server) Client(t testing.TB) pulsarclient.Client {
+func (s *Server) Client(t testing.TB) apache.Client {
 	t.Helper()
 	c, err := s.config.Client()
 	if err != nil {

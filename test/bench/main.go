@@ -25,6 +25,7 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/stack"
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/state"
 	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/redisclient"
 	"github.com/crossplane-contrib/provider-eventstore/test/bench/backdoor"
 	"github.com/crossplane-contrib/provider-eventstore/test/bench/plane"
 	"github.com/crossplane-contrib/provider-eventstore/test/bench/report"
@@ -70,6 +71,7 @@ func main() {
 	// What libraries tell of themselves ends in an error, or is tried again.
 	ctrllog.SetLogger(logr.Discard())
 	connect.SetLogger(func(string) {})
+	redisclient.SetLogger(func(string) {})
 	if *scale > 0 {
 		o.scale, o.stores, o.measures = true, *scale, list{measureSteady}
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/kafkaclient"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
@@ -17,7 +17,7 @@ import (
 type kafkaBroker struct{}
 
 // client returns a client. The caller closes it.
-func (kafkaBroker) client(k connect.Kafka, opts ...kgo.Opt) (*kgo.Client, error) {
+func (kafkaBroker) client(k kafkaclient.Config, opts ...kgo.Opt) (*kgo.Client, error) {
 	all, err := k.Options(nil)
 	if err != nil {
 		return nil, err
@@ -27,9 +27,9 @@ func (kafkaBroker) client(k connect.Kafka, opts ...kgo.Opt) (*kgo.Client, error)
 
 // root returns a client with all rights. The caller closes it.
 func (k kafkaBroker) root() (*kgo.Client, error) {
-	return k.client(connect.Kafka{
+	return k.client(kafkaclient.Config{
 		BootstrapServers: strings.Split(world.Kafka.Addr, ","),
-		Mechanism:        connect.KafkaScramSHA512, Username: world.Kafka.AdminUser, Password: world.Kafka.AdminPassword,
+		Mechanism:        kafkaclient.ScramSHA512, Username: world.Kafka.AdminUser, Password: world.Kafka.AdminPassword,
 	})
 }
 

@@ -12,7 +12,7 @@ import (
 
 	"github.com/apache/pulsar-client-go/pulsar"
 
-	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/pulsarclient"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
@@ -67,7 +67,7 @@ func send(t *testing.T, c pulsar.Client, topic string, n int, payload string) {
 
 func (pulsarBroker) write(t *testing.T, store string) {
 	t.Helper()
-	c, err := connect.Pulsar{ServiceURL: world.Pulsar.ServiceURL, Token: world.Pulsar.AdminToken}.Client()
+	c, err := pulsarclient.Config{ServiceURL: world.Pulsar.ServiceURL, Token: world.Pulsar.AdminToken}.Client()
 	if err != nil {
 		t.Fatal(err)
 	}

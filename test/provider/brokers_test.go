@@ -22,6 +22,7 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/broker"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/kafkaclient"
 	"github.com/crossplane-contrib/provider-eventstore/test/bench/backdoor"
 )
 
@@ -191,11 +192,11 @@ func (b *anyBroker) startKafka(ctx context.Context, dir string, proxied bool) (e
 
 // kafkaDirect leads to the listener that no proxy is in front of. It is by SHA-256, and so is the ProviderConfig: Kafka may
 // forget the users of the other mechanism at a restart, and the provider is to restore its own.
-func (b *anyBroker) kafkaDirect() (connect.Kafka, error) {
+func (b *anyBroker) kafkaDirect() (kafkaclient.Config, error) {
 	ca, err := os.ReadFile(b.kafka.CAFile)
-	return connect.Kafka{
+	return kafkaclient.Config{
 		BootstrapServers: []string{b.kafka.TLSAddr}, TLS: &connect.TLS{CA: ca},
-		Mechanism: connect.KafkaScramSHA256, Username: b.kafka.AdminUser, Password: b.kafka.AdminPassword,
+		Mechanism: kafkaclient.ScramSHA256, Username: b.kafka.AdminUser, Password: b.kafka.AdminPassword,
 	}, err
 }
 

@@ -20,6 +20,7 @@ import (
 	namespacedv1alpha1 "github.com/crossplane-contrib/provider-eventstore/apis/namespaced/v1alpha1"
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/broker"
 	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/kafkaclient"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
@@ -75,7 +76,7 @@ func kafkaPair(ns string) (*namespacedv1alpha1.EventStore, *namespacedv1alpha1.S
 }
 
 // kafkaClient returns a client of a user.
-func kafkaClient(t *testing.T, c connect.Kafka, opts ...kgo.Opt) *kgo.Client {
+func kafkaClient(t *testing.T, c kafkaclient.Config, opts ...kgo.Opt) *kgo.Client {
 	t.Helper()
 	base, err := c.Options(nil)
 	if err != nil {
@@ -91,12 +92,12 @@ func kafkaClient(t *testing.T, c connect.Kafka, opts ...kgo.Opt) *kgo.Client {
 
 func kafkaAdmin(t *testing.T, k *broker.Kafka) *kadm.Client {
 	t.Helper()
-	return kadm.NewClient(kafkaClient(t, connect.Kafka{BootstrapServers: strings.Split(k.Addr, ","), Mechanism: connect.KafkaPlain, Username: k.PlainUser, Password: k.PlainPassword}))
+	return kadm.NewClient(kafkaClient(t, kafkaclient.Config{BootstrapServers: strings.Split(k.Addr, ","), Mechanism: kafkaclient.Plain, Username: k.PlainUser, Password: k.PlainPassword}))
 }
 
 // kafkaApp returns how an application connects, from its Secret alone.
-func kafkaApp(secret map[string][]byte) connect.Kafka {
-	c := connect.Kafka{
+func kafkaApp(secret map[string][]byte) kafkaclient.Config {
+	c := kafkaclient.Config{
 		BootstrapServers: strings.Split(string(secret[layout.SecretBootstrap]), ","), Mechanism: string(secret[layout.SecretSASLMechanism]),
 		Username: string(secret[layout.SecretUsername]), Password: string(secret[layout.SecretPassword]),
 	}
@@ -382,8 +383,8 @@ func testKafkaOutage(t *testing.T, k *broker.Kafka, proxy *broker.Proxy) {
 	ready(t, s)
 	ready(t, sub)
 	topic := layout.KafkaEvents(ns + ".orders")
-	outside := kadm.NewClient(kafkaClient(t, connect.Kafka{
-		BootstrapServers: strings.Split(k.TLSAddr, ","), Mechanism: connect.KafkaPlain, Username: k.PlainUser, Password: k.PlainPassword, TLS: &connect.TLS{CA: read(t, k.CAFile)},
+	outside := kadm.NewClient(kafkaClient(t, kafkaclient.Config{
+		BootstrapServers: strings.Split(k.TLSAddr, ","), Mechanism: kafkaclient.Plain, Username: k.PlainUser, Password: k.PlainPassword, TLS: &connect.TLS{CA: read(t, k.CAFile)},
 	}))
 	t.Cleanup(func() { _ = proxy.Set(broker.Pass) }) // Before everything is deleted.
 	for _, outage := range []struct {

@@ -18,7 +18,7 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/apis/common/v1alpha1"
 	namespacedv1alpha1 "github.com/crossplane-contrib/provider-eventstore/apis/namespaced/v1alpha1"
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/broker"
-	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/pulsarclient"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
@@ -63,7 +63,7 @@ func pulsarPair(ns string) (*namespacedv1alpha1.EventStore, *namespacedv1alpha1.
 // pulsarApp returns a client as an application makes it, from its Secret.
 func pulsarApp(t *testing.T, secret map[string][]byte) pulsar.Client {
 	t.Helper()
-	c, err := connect.Pulsar{ServiceURL: string(secret[layout.SecretURI]), Token: string(secret[layout.SecretPassword])}.Client()
+	c, err := pulsarclient.Config{ServiceURL: string(secret[layout.SecretURI]), Token: string(secret[layout.SecretPassword])}.Client()
 	if err != nil {
 		t.Fatal(err)
 	}

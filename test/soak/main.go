@@ -25,6 +25,7 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/process"
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/stack"
 	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/redisclient"
 	"github.com/crossplane-contrib/provider-eventstore/test/bench/backdoor"
 	"github.com/crossplane-contrib/provider-eventstore/test/bench/plane"
 )
@@ -63,6 +64,7 @@ func main() {
 func quiet() {
 	ctrllog.SetLogger(logr.Discard())
 	connect.SetLogger(func(string) {})
+	redisclient.SetLogger(func(string) {})
 }
 
 // run starts a control plane of its own, because only who started a broker can start it again.

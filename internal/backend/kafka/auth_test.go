@@ -11,25 +11,26 @@ import (
 
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
 	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/kafkaclient"
 	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
 )
 
 // ways are all ways into the cluster, by every mechanism and on every port.
-func (f *fixture) ways(t *testing.T) map[string]connect.Kafka {
+func (f *fixture) ways(t *testing.T) map[string]kafkaclient.Config {
 	t.Helper()
 	tokens := httptest.NewServer(f.Issuer)
 	t.Cleanup(tokens.Close)
 	oauth := &connect.OAuth{TokenURL: tokens.URL + "/token", ClientID: f.AdminUser, ClientSecret: f.Issuer.Secret(f.AdminUser), Scopes: []string{"a", "b"}}
-	ways := map[string]connect.Kafka{}
+	ways := map[string]kafkaclient.Config{}
 	for port, addr := range map[string]string{"": f.Addr, "OverTLS": f.TLSAddr} {
-		for name, edit := range map[string]func(*connect.Kafka){
-			"ScramSHA256": func(c *connect.Kafka) { c.Mechanism = connect.KafkaScramSHA256 },
-			"ScramSHA512": func(c *connect.Kafka) { c.Mechanism = connect.KafkaScramSHA512 },
-			"Plain": func(c *connect.Kafka) {
-				c.Mechanism, c.Username, c.Password = connect.KafkaPlain, f.PlainUser, f.PlainPassword
+		for name, edit := range map[string]func(*kafkaclient.Config){
+			"ScramSHA256": func(c *kafkaclient.Config) { c.Mechanism = kafkaclient.ScramSHA256 },
+			"ScramSHA512": func(c *kafkaclient.Config) { c.Mechanism = kafkaclient.ScramSHA512 },
+			"Plain": func(c *kafkaclient.Config) {
+				c.Mechanism, c.Username, c.Password = kafkaclient.Plain, f.PlainUser, f.PlainPassword
 			},
-			"OAuthBearer": func(c *connect.Kafka) {
-				c.Mechanism, c.Username, c.Password, c.OAuth = connect.KafkaOAuthBearer, "", "", oauth
+			"OAuthBearer": func(c *kafkaclient.Config) {
+				c.Mechanism, c.Username, c.Password, c.OAuth = kafkaclient.OAuthBearer, "", "", oauth
 			},
 		} {
 			c := f.config(t)
@@ -60,7 +61,7 @@ func TestWaysIn(t *testing.T) {
 			if r := b.ReadStores(t.Context(), []string{"nobody"})[0]; r.Err != nil || r.Value.Exists() {
 				t.Errorf("a store that is not there: %+v, %v", r.Value, r.Err)
 			}
-			protocol, mechanism := map[bool]string{false: "SASL_PLAINTEXT", true: "SASL_SSL"}[c.TLS != nil], connect.KafkaScramSHA512
+			protocol, mechanism := map[bool]string{false: "SASL_PLAINTEXT", true: "SASL_SSL"}[c.TLS != nil], kafkaclient.ScramSHA512
 			if c.Mechanism == "" {
 				protocol, mechanism = "SSL", ""
 			}
@@ -81,19 +82,19 @@ func TestWaysIn(t *testing.T) {
 // they are made for; others as the provider does, whose way is all that is known.
 func TestConnection(t *testing.T) {
 	cases := map[string]struct {
-		config                      connect.Kafka
+		config                      kafkaclient.Config
 		protocol, mechanism, region string
 	}{
-		"Scram":             {connect.Kafka{Mechanism: connect.KafkaScramSHA512}, "SASL_PLAINTEXT", "SCRAM-SHA-512", ""},
-		"Scram256":          {connect.Kafka{Mechanism: connect.KafkaScramSHA256, TLS: &connect.TLS{}}, "SASL_SSL", "SCRAM-SHA-512", ""},
-		"Plain":             {connect.Kafka{Mechanism: connect.KafkaPlain, TLS: &connect.TLS{}}, "SASL_SSL", "SCRAM-SHA-512", ""},
-		"OAuth":             {connect.Kafka{Mechanism: connect.KafkaOAuthBearer}, "SASL_PLAINTEXT", "SCRAM-SHA-512", ""},
-		"ProvidedScram256":  {connect.Kafka{Mechanism: connect.KafkaScramSHA256, Provided: true}, "SASL_PLAINTEXT", "SCRAM-SHA-256", ""},
-		"ProvidedPlain":     {connect.Kafka{Mechanism: connect.KafkaPlain, TLS: &connect.TLS{}, Provided: true}, "SASL_SSL", "PLAIN", ""},
-		"ProvidedMTLS":      {connect.Kafka{TLS: &connect.TLS{}, Provided: true}, "SSL", "", ""},
-		"ProvidedIAM":       {connect.Kafka{Mechanism: connect.KafkaAWSMSKIAM, AWS: &connect.AWS{Region: "eu-central-1"}, TLS: &connect.TLS{}, Provided: true}, "SASL_SSL", "AWS_MSK_IAM", "eu-central-1"},
-		"ProvidedOAuth":     {connect.Kafka{Mechanism: connect.KafkaOAuthBearer, OAuth: &connect.OAuth{TokenURL: "https://id.example.org", ClientID: "us", ClientSecret: "hunter2"}, Provided: true}, "SASL_PLAINTEXT", "OAUTHBEARER", ""},
-		"ProvidedPlaintext": {connect.Kafka{Provided: true}, "PLAINTEXT", "", ""},
+		"Scram":             {kafkaclient.Config{Mechanism: kafkaclient.ScramSHA512}, "SASL_PLAINTEXT", "SCRAM-SHA-512", ""},
+		"Scram256":          {kafkaclient.Config{Mechanism: kafkaclient.ScramSHA256, TLS: &connect.TLS{}}, "SASL_SSL", "SCRAM-SHA-512", ""},
+		"Plain":             {kafkaclient.Config{Mechanism: kafkaclient.Plain, TLS: &connect.TLS{}}, "SASL_SSL", "SCRAM-SHA-512", ""},
+		"OAuth":             {kafkaclient.Config{Mechanism: kafkaclient.OAuthBearer}, "SASL_PLAINTEXT", "SCRAM-SHA-512", ""},
+		"ProvidedScram256":  {kafkaclient.Config{Mechanism: kafkaclient.ScramSHA256, Provided: true}, "SASL_PLAINTEXT", "SCRAM-SHA-256", ""},
+		"ProvidedPlain":     {kafkaclient.Config{Mechanism: kafkaclient.Plain, TLS: &connect.TLS{}, Provided: true}, "SASL_SSL", "PLAIN", ""},
+		"ProvidedMTLS":      {kafkaclient.Config{TLS: &connect.TLS{}, Provided: true}, "SSL", "", ""},
+		"ProvidedIAM":       {kafkaclient.Config{Mechanism: kafkaclient.AWSMSKIAM, AWS: &connect.AWS{Region: "eu-central-1"}, TLS: &connect.TLS{}, Provided: true}, "SASL_SSL", "AWS_MSK_IAM", "eu-central-1"},
+		"ProvidedOAuth":     {kafkaclient.Config{Mechanism: kafkaclient.OAuthBearer, OAuth: &connect.OAuth{TokenURL: "https://id.example.org", ClientID: "us", ClientSecret: "hunter2"}, Provided: true}, "SASL_PLAINTEXT", "OAUTHBEARER", ""},
+		"ProvidedPlaintext": {kafkaclient.Config{Provided: true}, "PLAINTEXT", "", ""},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -136,7 +137,7 @@ func TestManagedWithoutSASL(t *testing.T) {
 func TestNoWayIn(t *testing.T) {
 	f := start(t)
 	ways := f.ways(t)
-	with := func(way string, edit func(c *connect.Kafka)) connect.Kafka {
+	with := func(way string, edit func(c *kafkaclient.Config)) kafkaclient.Config {
 		c := ways[way]
 		if c.OAuth != nil {
 			o := *c.OAuth
@@ -151,24 +152,24 @@ func TestNoWayIn(t *testing.T) {
 	}
 	const secret = "not the right one"
 	cases := map[string]struct {
-		config       connect.Kafka
+		config       kafkaclient.Config
 		want         string
 		unauthorized bool
 	}{
-		"WrongPassword": {with("ScramSHA512", func(c *connect.Kafka) { c.Password = secret }), "the cluster refuses the credentials", true},
-		"WrongUser":     {with("ScramSHA256", func(c *connect.Kafka) { c.Username = "nobody" }), "the cluster refuses the credentials", true},
-		"WrongPlain":    {with("PlainOverTLS", func(c *connect.Kafka) { c.Password = secret }), "the cluster refuses the credentials", true},
-		"WrongSecret":   {with("OAuthBearer", func(c *connect.Kafka) { c.OAuth.ClientSecret = secret }), "the token endpoint answers invalid_client", true},
-		"WrongAudience": {with("OAuthBearer", func(c *connect.Kafka) { c.OAuth.Audience = "another" }), "the cluster refuses the token", true}, // The brokers expect none.
-		"NoEndpoint":    {with("OAuthBearer", func(c *connect.Kafka) { c.OAuth.TokenURL = "http://127.0.0.1:1/token" }), "no token: the token endpoint cannot be asked: the connection is refused", false},
-		"UnknownCA":     {with("PlainOverTLS", func(c *connect.Kafka) { c.TLS.CA = nil }), "signed by an unknown authority", false},
-		"WrongName":     {with("PlainOverTLS", func(c *connect.Kafka) { c.TLS.ServerName = "kafka.example.org" }), "not for this host", false},
-		"NoCertificate": {with("MutualTLS", func(c *connect.Kafka) { c.TLS.Certificate, c.TLS.PrivateKey = nil, nil }), "if it wants a client certificate, set one", false},
-		"TLSToPlain":    {with("PlainOverTLS", func(c *connect.Kafka) { c.BootstrapServers = strings.Split(f.Addr, ",") }), "does not speak TLS|does it speak TLS|closed the connection", false},
-		"PlainToTLS":    {with("Plain", func(c *connect.Kafka) { c.BootstrapServers = strings.Split(f.TLSAddr, ",") }), "the server speaks TLS on this port: set tls", false},
-		"NoUser":        {with("Plain", func(c *connect.Kafka) { c.Mechanism, c.Username, c.Password = "", "", "" }), "if it wants a user, set authentication", false},
-		"NobodyThere":   {with("Plain", func(c *connect.Kafka) { c.BootstrapServers = []string{"127.0.0.1:1"} }), "the connection is refused", false},
-		"NoSuchHost":    {with("Plain", func(c *connect.Kafka) { c.BootstrapServers = []string{"kafka.invalid:9092"} }), `the host name "kafka.invalid" cannot be resolved`, false},
+		"WrongPassword": {with("ScramSHA512", func(c *kafkaclient.Config) { c.Password = secret }), "the cluster refuses the credentials", true},
+		"WrongUser":     {with("ScramSHA256", func(c *kafkaclient.Config) { c.Username = "nobody" }), "the cluster refuses the credentials", true},
+		"WrongPlain":    {with("PlainOverTLS", func(c *kafkaclient.Config) { c.Password = secret }), "the cluster refuses the credentials", true},
+		"WrongSecret":   {with("OAuthBearer", func(c *kafkaclient.Config) { c.OAuth.ClientSecret = secret }), "the token endpoint answers invalid_client", true},
+		"WrongAudience": {with("OAuthBearer", func(c *kafkaclient.Config) { c.OAuth.Audience = "another" }), "the cluster refuses the token", true}, // The brokers expect none.
+		"NoEndpoint":    {with("OAuthBearer", func(c *kafkaclient.Config) { c.OAuth.TokenURL = "http://127.0.0.1:1/token" }), "no token: the token endpoint cannot be asked: the connection is refused", false},
+		"UnknownCA":     {with("PlainOverTLS", func(c *kafkaclient.Config) { c.TLS.CA = nil }), "signed by an unknown authority", false},
+		"WrongName":     {with("PlainOverTLS", func(c *kafkaclient.Config) { c.TLS.ServerName = "kafka.example.org" }), "not for this host", false},
+		"NoCertificate": {with("MutualTLS", func(c *kafkaclient.Config) { c.TLS.Certificate, c.TLS.PrivateKey = nil, nil }), "if it wants a client certificate, set one", false},
+		"TLSToPlain":    {with("PlainOverTLS", func(c *kafkaclient.Config) { c.BootstrapServers = strings.Split(f.Addr, ",") }), "does not speak TLS|does it speak TLS|closed the connection", false},
+		"PlainToTLS":    {with("Plain", func(c *kafkaclient.Config) { c.BootstrapServers = strings.Split(f.TLSAddr, ",") }), "the server speaks TLS on this port: set tls", false},
+		"NoUser":        {with("Plain", func(c *kafkaclient.Config) { c.Mechanism, c.Username, c.Password = "", "", "" }), "if it wants a user, set authentication", false},
+		"NobodyThere":   {with("Plain", func(c *kafkaclient.Config) { c.BootstrapServers = []string{"127.0.0.1:1"} }), "the connection is refused", false},
+		"NoSuchHost":    {with("Plain", func(c *kafkaclient.Config) { c.BootstrapServers = []string{"kafka.invalid:9092"} }), `the host name "kafka.invalid" cannot be resolved`, false},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

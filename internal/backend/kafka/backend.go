@@ -27,6 +27,7 @@ import (
 
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
 	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/kafkaclient"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
@@ -40,7 +41,7 @@ var (
 
 // A Backend administers one Kafka cluster. It may be used concurrently.
 type Backend struct {
-	config   connect.Kafka
+	config   kafkaclient.Config
 	cluster  *cluster
 	registry *registry
 
@@ -77,7 +78,7 @@ func WithAWS(f connect.AWSTokens) Option {
 }
 
 // New returns a backend for the cluster. It connects when it is first used.
-func New(c connect.Kafka, opts ...Option) (*Backend, error) {
+func New(c kafkaclient.Config, opts ...Option) (*Backend, error) {
 	var o options
 	for _, f := range opts {
 		f(&o)
@@ -143,10 +144,10 @@ func (b *Backend) Connection() map[string][]byte {
 	if mechanism != "" {
 		c[layout.SecretSASLMechanism] = []byte(mechanism)
 	}
-	if mechanism == connect.KafkaOAuthBearer {
+	if mechanism == kafkaclient.OAuthBearer {
 		maps.Copy(c, b.config.OAuth.Details())
 	}
-	if mechanism == connect.KafkaAWSMSKIAM && b.config.AWS != nil {
+	if mechanism == kafkaclient.AWSMSKIAM && b.config.AWS != nil {
 		c[layout.SecretAWSRegion] = []byte(b.config.AWS.Region)
 	}
 	if b.config.TLS != nil && len(b.config.TLS.CA) > 0 {
@@ -158,7 +159,7 @@ func (b *Backend) Connection() map[string][]byte {
 // protocol returns how applications authenticate: users that the provider makes, as it makes them, and others as the provider
 // does.
 func (b *Backend) protocol() (protocol, mechanism string) {
-	protocol, mechanism = "PLAINTEXT", connect.KafkaScramSHA512
+	protocol, mechanism = "PLAINTEXT", kafkaclient.ScramSHA512
 	if b.config.TLS != nil {
 		protocol = "SSL"
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend/backendtest"
 	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/kafkaclient"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
@@ -42,7 +43,7 @@ func TestConformance(t *testing.T) {
 }
 
 // overTLS is the administrator's configuration for a port with TLS: by SCRAM, or by certificate.
-func (f *fixture) overTLS(t *testing.T, addr string, mutual bool) connect.Kafka {
+func (f *fixture) overTLS(t *testing.T, addr string, mutual bool) kafkaclient.Config {
 	t.Helper()
 	c := f.config(t)
 	c.BootstrapServers, c.TLS = strings.Split(addr, ","), &connect.TLS{CA: file(t, f.CAFile)}
@@ -183,7 +184,7 @@ func (f *fixture) losePosition(t *testing.T, id backend.SubscriptionID, partitio
 // login connects as the user of a store, and does what the store's right to write is good for: Kafka checks that first, and
 // then finds that there is no such partition.
 func (f *fixture) login(ctx context.Context, user, password string) error {
-	c := connect.Kafka{BootstrapServers: strings.Split(f.Addr, ","), Mechanism: connect.KafkaScramSHA512, Username: user, Password: password}
+	c := kafkaclient.Config{BootstrapServers: strings.Split(f.Addr, ","), Mechanism: kafkaclient.ScramSHA512, Username: user, Password: password}
 	opts, err := c.Options(nil)
 	if err != nil {
 		return err

@@ -9,7 +9,7 @@ import (
 
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/broker"
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
-	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/kafkaclient"
 )
 
 // startBehindProxy returns a cluster that is reached through a proxy, also at the address that the broker names itself.
@@ -24,8 +24,8 @@ func startBehindProxy(t *testing.T) (*fixture, *broker.Proxy) {
 		t.Cleanup(func() { _ = proxy.Close() })
 		return proxy.Addr, nil
 	}})
-	f.backend = f.open(t, connect.Kafka{
-		BootstrapServers: []string{proxy.Addr}, Mechanism: connect.KafkaScramSHA512, Username: f.AdminUser, Password: f.AdminPassword,
+	f.backend = f.open(t, kafkaclient.Config{
+		BootstrapServers: []string{proxy.Addr}, Mechanism: kafkaclient.ScramSHA512, Username: f.AdminUser, Password: f.AdminPassword,
 	}, WithObserver(f.requests.observe))
 	return f, proxy
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/kafkaclient"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
@@ -74,7 +74,7 @@ func (b *Backend) closeRegistry(ctx context.Context) (open bool, err error) {
 
 // userName is the name that rights know our own user by; empty: only the cluster knows.
 func (b *Backend) userName() string {
-	if slices.Contains([]string{connect.KafkaScramSHA256, connect.KafkaScramSHA512, connect.KafkaPlain}, b.config.Mechanism) {
+	if slices.Contains([]string{kafkaclient.ScramSHA256, kafkaclient.ScramSHA512, kafkaclient.Plain}, b.config.Mechanism) {
 		return b.config.Username
 	}
 	return ""

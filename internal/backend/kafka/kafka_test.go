@@ -14,7 +14,7 @@ import (
 
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/broker"
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
-	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/kafkaclient"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
 )
@@ -119,15 +119,15 @@ func fix(t testing.TB, k *broker.Kafka) *fixture {
 }
 
 // config is the administrator's, with a registry of the test's own.
-func (f *fixture) config(t testing.TB) connect.Kafka {
+func (f *fixture) config(t testing.TB) kafkaclient.Config {
 	t.Helper()
-	return connect.Kafka{
-		BootstrapServers: strings.Split(f.Addr, ","), Mechanism: connect.KafkaScramSHA512, Username: f.AdminUser, Password: f.AdminPassword,
+	return kafkaclient.Config{
+		BootstrapServers: strings.Split(f.Addr, ","), Mechanism: kafkaclient.ScramSHA512, Username: f.AdminUser, Password: f.AdminPassword,
 		RegistryTopic: "registry." + strings.NewReplacer("/", ".", "#", ".").Replace(t.Name()),
 	}
 }
 
-func (f *fixture) open(t testing.TB, c connect.Kafka, opts ...Option) *Backend {
+func (f *fixture) open(t testing.TB, c kafkaclient.Config, opts ...Option) *Backend {
 	t.Helper()
 	b, err := New(c, opts...)
 	if err != nil {

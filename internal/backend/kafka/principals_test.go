@@ -14,7 +14,7 @@ import (
 
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/broker"
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
-	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/kafkaclient"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
 )
@@ -65,7 +65,7 @@ func TestUsersSurviveRestart(t *testing.T) {
 		if err := f.Restart(context.WithoutCancel(t.Context())); err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range []string{connect.KafkaScramSHA256, connect.KafkaScramSHA512} {
+		for _, m := range []string{kafkaclient.ScramSHA256, kafkaclient.ScramSHA512} {
 			config := f.config(t)
 			config.Mechanism = m
 			eventually(t, "the administrator to be known by "+m, func() bool { return said(t, m, second(f.open(t, config).Health(t.Context()))) })

@@ -12,14 +12,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
-	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/kafkaclient"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
 // Services that cannot be had here are real brokers whose connections are changed on the way.
 
 // through returns a backend whose connections are wrapped.
-func (f *fixture) through(t *testing.T, c connect.Kafka, wrap func(net.Conn) net.Conn) *Backend {
+func (f *fixture) through(t *testing.T, c kafkaclient.Config, wrap func(net.Conn) net.Conn) *Backend {
 	t.Helper()
 	b := f.open(t, c)
 	opts, err := c.Options(nil)

@@ -12,7 +12,7 @@ import (
 
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/broker"
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
-	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/kafkaclient"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
 )
@@ -75,7 +75,7 @@ func TestStoreSettingsRefuse(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			b := &Backend{cluster: &cluster{}, config: connect.Kafka{Mechanism: connect.KafkaScramSHA512}}
+			b := &Backend{cluster: &cluster{}, config: kafkaclient.Config{Mechanism: kafkaclient.ScramSHA512}}
 			learn(b, 3, "false")
 			learn(b, 1, "false") // Two of them restart.
 			_, refusals := b.StoreSettings(tc.d)

@@ -10,6 +10,7 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/broker"
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
 	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/pulsarclient"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
@@ -23,7 +24,7 @@ func file(t *testing.T, name string) []byte {
 }
 
 // tls returns how to reach the ports with TLS: with the administrator's certificate instead of a token, if it is to be mutual.
-func (f *fixture) tls(t *testing.T, mutual bool) connect.Pulsar {
+func (f *fixture) tls(t *testing.T, mutual bool) pulsarclient.Config {
 	t.Helper()
 	c := f.config()
 	c.ServiceURL, c.AdminURL, c.TLS = f.TLSServiceURL, f.TLSAdminURL, &connect.TLS{CA: file(t, f.CAFile)}
@@ -82,20 +83,20 @@ func testRefused(t *testing.T, f *fixture) {
 	f.must(t, f.backend.ensureTenant(t.Context()))
 	for name, tc := range map[string]struct {
 		reason       string
-		edit         func(c *connect.Pulsar)
+		edit         func(c *pulsarclient.Config)
 		want         string
 		unauthorized bool
 	}{
-		"NoToken":     {reason: "There are no credentials.", edit: func(c *connect.Pulsar) { c.Token = "" }, want: "refuses the credentials, or wants some", unauthorized: true},
-		"WrongToken":  {reason: "Another key has signed the token.", edit: func(c *connect.Pulsar) { c.Token += "x" }, want: "refuses the credentials, or wants some", unauthorized: true},
-		"NoRights":    {reason: "The role may not administer the tenant.", edit: func(c *connect.Pulsar) { c.Token = f.password(t, "nobody") }, want: "lacks a right", unauthorized: true},
-		"NoTenant":    {reason: "The tenant is not there.", edit: func(c *connect.Pulsar) { c.Tenant, c.CreateTenant = "absent", false }, want: "does not exist: create it, or set pulsar.createTenant"},
-		"PlainToTLS":  {reason: "The port speaks TLS.", edit: func(c *connect.Pulsar) { c.AdminURL = "http" + strings.TrimPrefix(f.TLSAdminURL, "https") }, want: "https"},
-		"TLSToPlain":  {reason: "The port does not speak TLS.", edit: func(c *connect.Pulsar) { c.AdminURL = "https" + strings.TrimPrefix(f.AdminURL, "http") }, want: "does not speak TLS on this port"},
-		"UnknownCA":   {reason: "Nobody vouches for the broker.", edit: func(c *connect.Pulsar) { c.AdminURL = f.TLSAdminURL }, want: "unknown authority"},
-		"NobodyThere": {reason: "Nothing listens.", edit: func(c *connect.Pulsar) { c.AdminURL = "http://127.0.0.1:1" }, want: "connection is refused"},
-		"UnknownHost": {reason: "The name is wrong.", edit: func(c *connect.Pulsar) { c.AdminURL = "http://no-such-host.invalid" }, want: "cannot be resolved"},
-		"NoTokenThere": {reason: "The token endpoint does not answer.", edit: func(c *connect.Pulsar) {
+		"NoToken":     {reason: "There are no credentials.", edit: func(c *pulsarclient.Config) { c.Token = "" }, want: "refuses the credentials, or wants some", unauthorized: true},
+		"WrongToken":  {reason: "Another key has signed the token.", edit: func(c *pulsarclient.Config) { c.Token += "x" }, want: "refuses the credentials, or wants some", unauthorized: true},
+		"NoRights":    {reason: "The role may not administer the tenant.", edit: func(c *pulsarclient.Config) { c.Token = f.password(t, "nobody") }, want: "lacks a right", unauthorized: true},
+		"NoTenant":    {reason: "The tenant is not there.", edit: func(c *pulsarclient.Config) { c.Tenant, c.CreateTenant = "absent", false }, want: "does not exist: create it, or set pulsar.createTenant"},
+		"PlainToTLS":  {reason: "The port speaks TLS.", edit: func(c *pulsarclient.Config) { c.AdminURL = "http" + strings.TrimPrefix(f.TLSAdminURL, "https") }, want: "https"},
+		"TLSToPlain":  {reason: "The port does not speak TLS.", edit: func(c *pulsarclient.Config) { c.AdminURL = "https" + strings.TrimPrefix(f.AdminURL, "http") }, want: "does not speak TLS on this port"},
+		"UnknownCA":   {reason: "Nobody vouches for the broker.", edit: func(c *pulsarclient.Config) { c.AdminURL = f.TLSAdminURL }, want: "unknown authority"},
+		"NobodyThere": {reason: "Nothing listens.", edit: func(c *pulsarclient.Config) { c.AdminURL = "http://127.0.0.1:1" }, want: "connection is refused"},
+		"UnknownHost": {reason: "The name is wrong.", edit: func(c *pulsarclient.Config) { c.AdminURL = "http://no-such-host.invalid" }, want: "cannot be resolved"},
+		"NoTokenThere": {reason: "The token endpoint does not answer.", edit: func(c *pulsarclient.Config) {
 			c.Token, c.OAuth = "", &connect.OAuth{TokenURL: "http://127.0.0.1:1/token", ClientID: "a", ClientSecret: "b"}
 		}, want: "there is no token"},
 	} {

@@ -13,7 +13,7 @@
 // The admin API knows one namespace or topic at a time, and has no versions to ask for what changed. Reading a store takes
 // three requests, and one for each subscription that keeps dead letters; reading a subscription takes three, which those of
 // one store share, and two of its own. A partition of which that shows that something has changed takes two more. Requests go
-// out over up to [connect.Pulsar.Connections] connections at a time, which are kept.
+// out over up to [pulsarclient.Config.Connections] connections at a time, which are kept.
 package pulsar
 
 import (
@@ -31,7 +31,7 @@ import (
 	"github.com/apache/pulsar-client-go/pulsaradmin/pkg/rest"
 
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
-	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/pulsarclient"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
@@ -55,7 +55,7 @@ var (
 
 // A Backend administers one tenant of a Pulsar cluster. It may be used concurrently.
 type Backend struct {
-	config  connect.Pulsar
+	config  pulsarclient.Config
 	admin   *rest.Client
 	key     *signingKey // nil: no tokens are issued.
 	observe func(kind string, requests int)
@@ -85,7 +85,7 @@ func WithObserver(f func(kind string, requests int)) Option {
 }
 
 // New returns a backend for the cluster. It connects when it is first used.
-func New(c connect.Pulsar, opts ...Option) (*Backend, error) {
+func New(c pulsarclient.Config, opts ...Option) (*Backend, error) {
 	transport, err := c.Transport()
 	if err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ import (
 
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
 	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/pulsarclient"
 )
 
 // A reachError says in one sentence why the cluster cannot be used. The text is the same while the problem is the same: it
@@ -169,7 +170,7 @@ func explainTransport(err error, secure bool) string {
 	switch {
 	case errors.Is(err, connect.ErrNoToken):
 		return "there is no token: the token endpoint does not give one: correct authentication.oauth and credentials"
-	case errors.Is(err, connect.ErrInsecureRedirect):
+	case errors.Is(err, pulsarclient.ErrInsecureRedirect):
 		return "a broker redirects to another without TLS, which must not see the token: have the brokers advertise https"
 	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"), errors.As(err, new(tls.RecordHeaderError)):
 		return "the broker does not speak TLS on this port: use its TLS port, or http:// in adminURL"

@@ -15,7 +15,7 @@ import (
 
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/broker"
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
-	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/pulsarclient"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
 )
@@ -113,14 +113,14 @@ func running(t testing.TB, o broker.PulsarOptions) *broker.Pulsar {
 	return shared.broker
 }
 
-func (f *fixture) config() connect.Pulsar {
-	return connect.Pulsar{
+func (f *fixture) config() pulsarclient.Config {
+	return pulsarclient.Config{
 		ServiceURL: f.ServiceURL, AdminURL: f.AdminURL, Token: f.AdminToken, SigningKey: f.SecretKey,
 		Tenant: f.tenant, CreateTenant: true,
 	}
 }
 
-func (f *fixture) connect(t testing.TB, c connect.Pulsar) *Backend {
+func (f *fixture) connect(t testing.TB, c pulsarclient.Config) *Backend {
 	t.Helper()
 	b, err := New(c, WithObserver(f.requests.observe))
 	if err != nil {
@@ -138,7 +138,7 @@ func (f *fixture) as(t testing.TB, token string) pulsar.Client {
 	if c, ok := f.clients[token]; ok {
 		return c
 	}
-	c, err := connect.Pulsar{ServiceURL: f.ServiceURL, Token: token}.Client()
+	c, err := pulsarclient.Config{ServiceURL: f.ServiceURL, Token: token}.Client()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,7 +239,7 @@ func (f *fixture) occupy(t *testing.T, id backend.SubscriptionID, partition int,
 func (f *fixture) login(ctx context.Context, t *testing.T, user, password string) error {
 	t.Helper()
 	store := user[len(layout.StorePrincipal("")):]
-	c, err := connect.Pulsar{ServiceURL: f.ServiceURL, Token: password}.Client()
+	c, err := pulsarclient.Config{ServiceURL: f.ServiceURL, Token: password}.Client()
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ import (
 	"sync/atomic"
 
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
-	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/redisclient"
 )
 
 const (
@@ -43,7 +43,7 @@ var (
 
 // A Backend administers one Redis: a server, those that Sentinels watch, or a cluster. It may be used concurrently.
 type Backend struct {
-	config  connect.Redis
+	config  redisclient.Config
 	fleet   *fleet
 	observe func(kind string, commands int)
 
@@ -67,7 +67,7 @@ func WithObserver(f func(kind string, commands int)) Option {
 }
 
 // New returns a backend for the server. It connects when it is first used.
-func New(c connect.Redis, opts ...Option) (*Backend, error) {
+func New(c redisclient.Config, opts ...Option) (*Backend, error) {
 	f, err := newFleet(c)
 	if err != nil {
 		return nil, err

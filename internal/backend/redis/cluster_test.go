@@ -15,7 +15,7 @@ import (
 
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/broker"
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
-	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/redisclient"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
 )
@@ -285,7 +285,7 @@ func TestClusterWithTLS(t *testing.T) {
 func TestClusterNeedsItsMode(t *testing.T) {
 	t.Parallel()
 	f, s := startCluster(t, broker.RedisGroupOptions{})
-	b, err := New(connect.Redis{Addresses: []string{s.Nodes[0].Addr}, Username: f.AdminUser, Password: f.AdminPassword})
+	b, err := New(redisclient.Config{Addresses: []string{s.Nodes[0].Addr}, Username: f.AdminUser, Password: f.AdminPassword})
 	if err != nil {
 		t.Fatal(err)
 	}

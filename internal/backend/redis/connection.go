@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/redisclient"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
@@ -29,7 +29,7 @@ func (b *Backend) Connection() map[string][]byte {
 	if b.config.Mode != "" {
 		c[layout.SecretRedisMode] = []byte(b.config.Mode)
 	}
-	if b.config.Mode == connect.RedisSentinel {
+	if b.config.Mode == redisclient.ModeSentinel {
 		c[layout.SecretSentinelMaster] = []byte(b.config.Sentinel.Master)
 		c[layout.SecretSentinelAuth] = []byte(strconv.FormatBool(b.config.Sentinel.Password != ""))
 	}
@@ -40,12 +40,12 @@ func (b *Backend) Connection() map[string][]byte {
 }
 
 // uri spells Sentinels as Lettuce does, since there is no standard.
-func uri(c connect.Redis, first string) string {
+func uri(c redisclient.Config, first string) string {
 	scheme := "redis"
 	if c.TLS != nil {
 		scheme = "rediss"
 	}
-	if c.Mode != connect.RedisSentinel {
+	if c.Mode != redisclient.ModeSentinel {
 		return scheme + "://" + first
 	}
 	return scheme + "-sentinel://" + strings.Join(c.Addresses, ",") + "?sentinelMasterId=" + url.QueryEscape(c.Sentinel.Master)

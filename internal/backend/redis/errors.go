@@ -10,6 +10,7 @@ import (
 
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
 	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/redisclient"
 )
 
 // A reachError says in one sentence why the server cannot be used. The text is the same while the problem is the same:
@@ -97,7 +98,7 @@ func (b *Backend) explainReply(address string, err error) error {
 	case "CLUSTERDOWN":
 		return reach("the cluster is down, because slots have no server: look at CLUSTER NODES")
 	case "MOVED", "ASK", "TRYAGAIN", "CROSSSLOT":
-		if b.config.Mode == connect.RedisCluster {
+		if b.config.Mode == redisclient.ModeCluster {
 			return reach("the slots of the cluster are moving: it is tried again")
 		}
 		return reach("the server is part of a Redis Cluster: set redis.mode to Cluster")

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
-	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/redisclient"
 )
 
 // oldest is the first major version that has what this package needs: EVAL_RO, selectors in ACL rules, XGROUP CREATE
@@ -59,7 +59,7 @@ func (b *Backend) Health(ctx context.Context) (backend.Health, error) {
 
 // endpoint names the servers in status: the master where there is one, else what the ProviderConfig says.
 func (b *Backend) endpoint(t *topology) string {
-	if b.config.Mode == connect.RedisSentinel {
+	if b.config.Mode == redisclient.ModeSentinel {
 		return t.servers[0].address
 	}
 	return b.config.Address()
@@ -103,7 +103,7 @@ func (b *Backend) absent(t *topology) (warnings []string) {
 func (b *Backend) usable(s server, master bool) error {
 	major, _, _ := strings.Cut(s.version(), ".")
 	n, err := strconv.Atoi(major)
-	cluster := b.config.Mode == connect.RedisCluster
+	cluster := b.config.Mode == redisclient.ModeCluster
 	switch {
 	case err != nil || n < oldest:
 		return fmt.Errorf("cannot use Redis at %s: it has version %q, and %d.0 or later is needed: upgrade the server", s.address, s.version(), oldest)

@@ -11,6 +11,7 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/broker"
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
 	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/redisclient"
 	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
 )
 
@@ -31,50 +32,56 @@ func TestHealthSaysWhatIsWrong(t *testing.T) {
 	admin := f.config(f.AdminUser, f.AdminPassword)
 	cases := map[string]struct {
 		reason string
-		config func(c connect.Redis) connect.Redis
+		config func(c redisclient.Config) redisclient.Config
 		silent bool // Nobody will ever answer.
 		want   string
 	}{
 		"WrongPassword": {
 			reason: "A person must correct the Secret.",
-			config: func(c connect.Redis) connect.Redis { c.Password = secret; return c },
+			config: func(c redisclient.Config) redisclient.Config { c.Password = secret; return c },
 			want:   "cannot reach Redis at " + f.Addr + ": the server refuses the user name or the password: correct the credentials",
 		},
 		"NoPassword": {
 			reason: "A server that wants a password says so in another way.",
-			config: func(c connect.Redis) connect.Redis { c.Username, c.Password = "", ""; return c },
+			config: func(c redisclient.Config) redisclient.Config { c.Username, c.Password = "", ""; return c },
 			want:   "cannot reach Redis at " + f.Addr + ": the server refuses the user name or the password: correct the credentials",
 		},
 		"Refused": {
 			reason: "Nobody listens.",
-			config: func(c connect.Redis) connect.Redis { c.Addresses = []string{nobody}; return c },
+			config: func(c redisclient.Config) redisclient.Config { c.Addresses = []string{nobody}; return c },
 			want:   "cannot reach Redis at " + nobody + ": the connection is refused: is the server running, and the port right?",
 		},
 		"Silent": {
 			reason: "Somebody listens and says nothing.",
-			config: func(c connect.Redis) connect.Redis { c.Addresses = []string{silent.Addr().String()}; return c },
+			config: func(c redisclient.Config) redisclient.Config {
+				c.Addresses = []string{silent.Addr().String()}
+				return c
+			},
 			silent: true,
 			want:   "cannot reach Redis at " + silent.Addr().String() + ": the server does not answer in time",
 		},
 		"NoSuchHost": {
 			reason: "The name is wrong.",
-			config: func(c connect.Redis) connect.Redis { c.Addresses = []string{"no-such-host.invalid:6379"}; return c },
-			want:   `cannot reach Redis at no-such-host.invalid:6379: the host name "no-such-host.invalid" cannot be resolved`,
+			config: func(c redisclient.Config) redisclient.Config {
+				c.Addresses = []string{"no-such-host.invalid:6379"}
+				return c
+			},
+			want: `cannot reach Redis at no-such-host.invalid:6379: the host name "no-such-host.invalid" cannot be resolved`,
 		},
 		"PlainToTLS": {
 			reason: "The port expects TLS.",
-			config: func(c connect.Redis) connect.Redis { c.Addresses = []string{f.TLSAddr}; return c },
+			config: func(c redisclient.Config) redisclient.Config { c.Addresses = []string{f.TLSAddr}; return c },
 			want:   "cannot reach Redis at " + f.TLSAddr + ": the server closed the connection: if it expects TLS, set tls",
 		},
 		"TLSToPlain": {
 			reason: "The port does not speak TLS.",
-			config: func(c connect.Redis) connect.Redis { c.TLS = &connect.TLS{}; return c },
+			config: func(c redisclient.Config) redisclient.Config { c.TLS = &connect.TLS{}; return c },
 			silent: true,
 			want:   "cannot reach Redis at " + f.Addr + ": the server does not answer in time: does it speak TLS on this port?",
 		},
 		"UnknownAuthority": {
 			reason: "The CA is missing.",
-			config: func(c connect.Redis) connect.Redis {
+			config: func(c redisclient.Config) redisclient.Config {
 				c.Addresses, c.TLS = []string{f.TLSAddr}, &connect.TLS{}
 				return c
 			},
@@ -82,7 +89,7 @@ func TestHealthSaysWhatIsWrong(t *testing.T) {
 		},
 		"OtherName": {
 			reason: "The certificate is another host's.",
-			config: func(c connect.Redis) connect.Redis {
+			config: func(c redisclient.Config) redisclient.Config {
 				c.Addresses, c.TLS = []string{f.TLSAddr}, &connect.TLS{CA: file(t, f.CAFile), ServerName: "elsewhere"}
 				return c
 			},
@@ -190,7 +197,7 @@ func TestServerSettings(t *testing.T) {
 }
 
 func TestUsable(t *testing.T) {
-	b := &Backend{config: connect.Redis{Addresses: []string{"redis:6379"}}}
+	b := &Backend{config: redisclient.Config{Addresses: []string{"redis:6379"}}}
 	for name, tc := range map[string]struct {
 		reason string
 		fields map[string]string

@@ -11,7 +11,7 @@ import (
 
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/broker"
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
-	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/redisclient"
 	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
 )
 
@@ -19,7 +19,7 @@ import (
 type fixture struct {
 	*broker.Redis // One of them, if there are several.
 
-	connection connect.Redis // Without user.
+	connection redisclient.Config // Without user.
 	nodes      []*broker.Redis
 
 	backend *Backend
@@ -61,10 +61,10 @@ func start(t testing.TB, o broker.RedisOptions) *fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = r.Stop() })
-	return fixtureOf(t, connect.Redis{Addresses: []string{r.Addr}}, r)
+	return fixtureOf(t, redisclient.Config{Addresses: []string{r.Addr}}, r)
 }
 
-func fixtureOf(t testing.TB, c connect.Redis, nodes ...*broker.Redis) *fixture {
+func fixtureOf(t testing.TB, c redisclient.Config, nodes ...*broker.Redis) *fixture {
 	t.Helper()
 	f := &fixture{Redis: nodes[0], nodes: nodes, connection: c, trips: &counter{}}
 	f.backend = f.connect(t, f.AdminUser, f.AdminPassword)
@@ -76,7 +76,7 @@ func fixtureOf(t testing.TB, c connect.Redis, nodes ...*broker.Redis) *fixture {
 	return f
 }
 
-func (f *fixture) config(user, password string) connect.Redis {
+func (f *fixture) config(user, password string) redisclient.Config {
 	c := f.connection
 	c.Username, c.Password = user, password
 	return c

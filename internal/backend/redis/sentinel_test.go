@@ -11,7 +11,7 @@ import (
 
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/broker"
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
-	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/redisclient"
 	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
 )
 
@@ -316,32 +316,32 @@ func TestSentinelSaysWhatIsWrong(t *testing.T) {
 	f, s := startSentinel(t, broker.RedisGroupOptions{SentinelPassword: true})
 	for name, tc := range map[string]struct {
 		reason string
-		change func(c *connect.Redis)
+		change func(c *redisclient.Config)
 		want   string
 	}{
 		"MasterName": {
 			reason: "The name of the master is a setting that is easy to get wrong.",
-			change: func(c *connect.Redis) { c.Sentinel.Master = "another" },
+			change: func(c *redisclient.Config) { c.Sentinel.Master = "another" },
 			want:   `the Sentinels watch no master of the name "another"`,
 		},
 		"SentinelPassword": {
 			reason: "The Sentinels have a password of their own.",
-			change: func(c *connect.Redis) { c.Sentinel.Password = "wrong" },
+			change: func(c *redisclient.Config) { c.Sentinel.Password = "wrong" },
 			want:   "refuses the user name or the password",
 		},
 		"Password": {
 			reason: "The Sentinels answer, and the servers refuse.",
-			change: func(c *connect.Redis) { c.Password = "wrong" },
+			change: func(c *redisclient.Config) { c.Password = "wrong" },
 			want:   s.Nodes[0].Addr + ": the server refuses the user name or the password",
 		},
 		"Nobody": {
 			reason: "No Sentinel is there.",
-			change: func(c *connect.Redis) { c.Addresses = []string{"127.0.0.1:1", "127.0.0.1:2"} },
+			change: func(c *redisclient.Config) { c.Addresses = []string{"127.0.0.1:1", "127.0.0.1:2"} },
 			want:   "the Sentinels 127.0.0.1:1,127.0.0.1:2: the connection is refused",
 		},
 		"Cluster": {
 			reason: "Sentinels are no cluster.",
-			change: func(c *connect.Redis) { c.Mode, c.Addresses = connect.RedisCluster, []string{s.Nodes[0].Addr} },
+			change: func(c *redisclient.Config) { c.Mode, c.Addresses = redisclient.ModeCluster, []string{s.Nodes[0].Addr} },
 			want:   "not part of a Redis Cluster: set redis.mode",
 		},
 	} {

@@ -17,6 +17,7 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend/backendtest"
 	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/redisclient"
 )
 
 func needRedis(t testing.TB) {
@@ -35,7 +36,7 @@ func startSentinel(t testing.TB, o broker.RedisGroupOptions) (*fixture, *broker.
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Stop() })
-	c := connect.Redis{Mode: connect.RedisSentinel, Addresses: s.SentinelAddrs(), Sentinel: connect.Sentinel{Master: broker.RedisMasterName}}
+	c := redisclient.Config{Mode: redisclient.ModeSentinel, Addresses: s.SentinelAddrs(), Sentinel: redisclient.Sentinel{Master: broker.RedisMasterName}}
 	if o.SentinelPassword {
 		c.Sentinel.Username, c.Sentinel.Password = s.Nodes[0].AdminUser, s.Nodes[0].AdminPassword
 	}
@@ -51,11 +52,11 @@ func startCluster(t testing.TB, o broker.RedisGroupOptions) (*fixture, *broker.R
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Stop() })
-	c := connect.Redis{Mode: connect.RedisCluster, Addresses: s.Addrs()[:2]}
+	c := redisclient.Config{Mode: redisclient.ModeCluster, Addresses: s.Addrs()[:2]}
 	return fixtureOf(t, withTLS(t, c, o, s.Nodes[0]), s.Nodes...), s
 }
 
-func withTLS(t testing.TB, c connect.Redis, o broker.RedisGroupOptions, r *broker.Redis) connect.Redis {
+func withTLS(t testing.TB, c redisclient.Config, o broker.RedisGroupOptions, r *broker.Redis) redisclient.Config {
 	if o.TLS {
 		c.TLS = &connect.TLS{CA: file(t, r.CAFile)}
 	}
@@ -194,7 +195,7 @@ func TestDocumentedRights(t *testing.T) {
 			for _, address := range others {
 				grant(address, sentinels[1])
 			}
-			if f.connection.Mode == connect.RedisSentinel {
+			if f.connection.Mode == redisclient.ModeSentinel {
 				f.connection.Sentinel.Username, f.connection.Sentinel.Password = "crossplane", "secret"
 			}
 			f.backend = f.connect(t, "crossplane", "secret")

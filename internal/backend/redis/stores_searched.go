@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/redisclient"
 )
 
 // A progress is how far the keys of the masters were looked through: what was found up to there is destroyed. SCAN finds
@@ -68,7 +68,7 @@ func (b *Backend) whereabouts(ctx context.Context) (w whereabouts, err error) {
 	var infos, nodes replies
 	b.send(ctx, "DeleteStores", func(t *trip) {
 		top, infos = t.topology, t.masters("INFO", "server", "replication")
-		if b.config.Mode == connect.RedisCluster {
+		if b.config.Mode == redisclient.ModeCluster {
 			nodes = t.masters("CLUSTER", "NODES")
 		}
 	})
@@ -78,7 +78,7 @@ func (b *Backend) whereabouts(ctx context.Context) (w whereabouts, err error) {
 		if err != nil {
 			return w, err
 		}
-		if _, err := b.reignOf(r.from, r.Cmd); err != nil && b.config.Mode != connect.RedisCluster { // There the slots tell.
+		if _, err := b.reignOf(r.from, r.Cmd); err != nil && b.config.Mode != redisclient.ModeCluster { // There the slots tell.
 			b.fleet.distrust()
 			return w, err
 		}

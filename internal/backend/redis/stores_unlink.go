@@ -9,7 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
-	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/redisclient"
 )
 
 // searchFor is how long one call looks for keys. What it has looked at, the next call for the same stores need not.
@@ -169,7 +169,7 @@ func (s *search) destroy(ctx context.Context) error {
 		cmd *redis.Cmd
 	}
 	var answers []answer
-	apart := s.b.config.Mode == connect.RedisCluster
+	apart := s.b.config.Mode == redisclient.ModeCluster
 	s.b.send(ctx, "DeleteStores", func(t *trip) {
 		for i, keys := range s.found {
 			for some := range slices.Chunk(keys, unlinkKeys) {

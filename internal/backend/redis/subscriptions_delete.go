@@ -8,7 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/crossplane-contrib/provider-eventstore/internal/backend"
-	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/redisclient"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 	"github.com/crossplane-contrib/provider-eventstore/internal/plan"
 )
@@ -47,7 +47,7 @@ func (b *Backend) deleteSubscriptions(ctx context.Context, deletions []backend.S
 			partitions[i], errs[i] = partitionsOf(counts[i])
 		}
 	}
-	if b.config.Mode == connect.RedisCluster {
+	if b.config.Mode == redisclient.ModeCluster {
 		b.leave(ctx, deletions, doomed, partitions, errs)
 		clear(partitions)
 	}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/redisclient"
 )
 
 const (
@@ -76,7 +76,7 @@ func (t *topology) served() (n int) {
 
 // A fleet is all servers of a Redis, as they come and go. It may be used concurrently.
 type fleet struct {
-	config connect.Redis
+	config redisclient.Config
 	ctx    context.Context //nolint:containedctx // The lifetime of the backend, which probes end with.
 	cancel context.CancelFunc
 	probes sync.WaitGroup
@@ -89,7 +89,7 @@ type fleet struct {
 	closed bool
 }
 
-func newFleet(c connect.Redis) (*fleet, error) {
+func newFleet(c redisclient.Config) (*fleet, error) {
 	if _, err := c.Server(c.Address()); err != nil { // What is wrong with the settings is wrong for all servers.
 		return nil, err
 	}
@@ -195,9 +195,9 @@ func (f *fleet) topology(ctx context.Context) (*topology, error) {
 
 func (f *fleet) discover(ctx context.Context, last *topology) (*topology, error) {
 	switch f.config.Mode {
-	case connect.RedisSentinel:
+	case redisclient.ModeSentinel:
 		return f.askSentinels(ctx)
-	case connect.RedisCluster:
+	case redisclient.ModeCluster:
 		return f.askCluster(ctx, last)
 	}
 	n, err := f.node(f.config.Addresses[0], false)

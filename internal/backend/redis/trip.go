@@ -10,7 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/redisclient"
 )
 
 const (
@@ -56,7 +56,7 @@ func (b *Backend) send(ctx context.Context, kind string, queue func(t *trip)) {
 	}
 	queue(t)
 	keyed := t.Cmds()
-	if b.config.Mode == connect.RedisSentinel && len(keyed) > 0 {
+	if b.config.Mode == redisclient.ModeSentinel && len(keyed) > 0 {
 		t.ruling()
 	}
 	b.carry(ctx, kind, t.route(keyed), !t.alone)
@@ -190,7 +190,7 @@ func (b *Backend) sentOn(t *trip, cmds []redis.Cmder) (again map[*node][]redis.C
 		switch {
 		case err == nil:
 			continue
-		case b.config.Mode == connect.RedisCluster && (redis.HasErrorPrefix(err, "MOVED") || redis.HasErrorPrefix(err, "ASK")):
+		case b.config.Mode == redisclient.ModeCluster && (redis.HasErrorPrefix(err, "MOVED") || redis.HasErrorPrefix(err, "ASK")):
 			fields := strings.Fields(err.Error()) // MOVED <slot> <host>:<port>
 			n, failed := b.fleet.node(fields[len(fields)-1], false)
 			if failed != nil || strings.HasPrefix(fields[len(fields)-1], ":") {

@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/crossplane-contrib/provider-eventstore/apis/common/v1alpha1"
-	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/redisclient"
 )
 
 func TestRedisConfig(t *testing.T) {
@@ -22,12 +22,12 @@ func TestRedisConfig(t *testing.T) {
 		reason   string
 		redis    v1alpha1.RedisSettings
 		sentinel *v1alpha1.Credentials
-		want     connect.Redis
+		want     redisclient.Config
 	}{
 		"Standalone": {
 			reason: "One server is what no mode means.",
 			redis:  v1alpha1.RedisSettings{Mode: v1alpha1.RedisStandalone, Addresses: []string{"a:1"}, Username: "crossplane"},
-			want:   connect.Redis{Addresses: []string{"a:1"}, Username: "crossplane", Password: "secret"},
+			want:   redisclient.Config{Addresses: []string{"a:1"}, Username: "crossplane", Password: "secret"},
 		},
 		"Sentinel": {
 			reason: "The addresses are those of the Sentinels, which may have a password of their own.",
@@ -36,15 +36,15 @@ func TestRedisConfig(t *testing.T) {
 				Sentinel: &v1alpha1.RedisSentinelSettings{MasterName: "events", Username: "watcher"},
 			},
 			sentinel: from("sentinel"),
-			want: connect.Redis{
-				Mode: connect.RedisSentinel, Addresses: []string{"a:1", "b:2", "c:3"}, Password: "secret",
-				Sentinel: connect.Sentinel{Master: "events", Username: "watcher", Password: "another"},
+			want: redisclient.Config{
+				Mode: redisclient.ModeSentinel, Addresses: []string{"a:1", "b:2", "c:3"}, Password: "secret",
+				Sentinel: redisclient.Sentinel{Master: "events", Username: "watcher", Password: "another"},
 			},
 		},
 		"Cluster": {
 			reason: "Some servers are enough to find the others.",
 			redis:  v1alpha1.RedisSettings{Mode: v1alpha1.RedisCluster, Addresses: []string{"a:1", "b:2"}},
-			want:   connect.Redis{Mode: connect.RedisCluster, Addresses: []string{"a:1", "b:2"}, Password: "secret"},
+			want:   redisclient.Config{Mode: redisclient.ModeCluster, Addresses: []string{"a:1", "b:2"}, Password: "secret"},
 		},
 	}
 	digests := map[string]string{}

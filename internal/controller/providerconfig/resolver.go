@@ -18,7 +18,7 @@ import (
 	clusterv1alpha1 "github.com/crossplane-contrib/provider-eventstore/apis/cluster/v1alpha1"
 	"github.com/crossplane-contrib/provider-eventstore/apis/common/v1alpha1"
 	namespacedv1alpha1 "github.com/crossplane-contrib/provider-eventstore/apis/namespaced/v1alpha1"
-	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/broker"
 	"github.com/crossplane-contrib/provider-eventstore/internal/mirror"
 )
 
@@ -117,7 +117,7 @@ type resolution struct {
 
 	unversioned bool // Files or variables were read too.
 	digest      string
-	config      connect.Config
+	config      broker.Config
 	spec        v1alpha1.ProviderConfigSpec
 	anyName     func(namespace string) bool
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/broker"
-	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/kafkaclient"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
@@ -24,21 +24,21 @@ const registryTopic = "eventstore.registry"
 const groupPatience = 60 * time.Second
 
 type kafkaBroker struct {
-	config connect.Kafka
+	config kafkaclient.Config
 	admin  *kgo.Client
 }
 
 // Kafka returns a Kafka that runs here.
 func Kafka(k *broker.Kafka) (Broker, error) {
-	return KafkaBy(connect.Kafka{
-		BootstrapServers: strings.Split(k.Addr, ","), Mechanism: connect.KafkaScramSHA512,
+	return KafkaBy(kafkaclient.Config{
+		BootstrapServers: strings.Split(k.Addr, ","), Mechanism: kafkaclient.ScramSHA512,
 		Username: k.AdminUser, Password: k.AdminPassword,
 	})
 }
 
 // KafkaBy returns the Kafka that c leads to, as a user with all rights: past the proxies that clients go through, for
 // example.
-func KafkaBy(c connect.Kafka) (Broker, error) {
+func KafkaBy(c kafkaclient.Config) (Broker, error) {
 	opts, err := c.Options(nil)
 	if err != nil {
 		return nil, err

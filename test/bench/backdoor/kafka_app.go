@@ -12,7 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
-	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/kafkaclient"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
@@ -32,7 +32,7 @@ const (
 
 // A kafkaApplication uses Kafka's own protocol with what the Secret says, as an application in another language does.
 type kafkaApplication struct {
-	config     connect.Kafka
+	config     kafkaclient.Config
 	topic      string
 	group      string // Empty with the Secret of a store.
 	partitions int
@@ -41,7 +41,7 @@ type kafkaApplication struct {
 
 func (b *kafkaBroker) Connect(_ context.Context, s eventstore.Secret) (Application, error) {
 	a := &kafkaApplication{
-		config: connect.Kafka{
+		config: kafkaclient.Config{
 			BootstrapServers: strings.Split(s.Get(layout.SecretBootstrap), ","), Mechanism: s.Get(layout.SecretSASLMechanism),
 			Username: s.Get(layout.SecretUsername), Password: s.Get(layout.SecretPassword),
 		},
@@ -89,7 +89,7 @@ func (a *kafkaApplication) Records(ctx context.Context) (map[string]int, error) 
 }
 
 // readAll calls f for every record that is in a topic now.
-func readAll(ctx context.Context, config connect.Kafka, topic string, partitions int, f func(*kgo.Record)) error {
+func readAll(ctx context.Context, config kafkaclient.Config, topic string, partitions int, f func(*kgo.Record)) error {
 	opts, err := config.Options(nil)
 	if err != nil {
 		return err

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/broker"
-	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/pulsarclient"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
@@ -28,7 +28,7 @@ type pulsarBroker struct {
 
 // Pulsar returns a Pulsar that runs here.
 func Pulsar(p *broker.Pulsar) (Broker, error) {
-	t, err := connect.Pulsar{AdminURL: p.AdminURL, Token: p.AdminToken}.Transport()
+	t, err := pulsarclient.Config{AdminURL: p.AdminURL, Token: p.AdminToken}.Transport()
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/apache/pulsar-client-go/pulsar"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
-	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect/pulsarclient"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
@@ -31,7 +31,7 @@ func (b *pulsarBroker) Connect(_ context.Context, s eventstore.Secret) (Applicat
 	if a.partitions, err = strconv.Atoi(s.Get(layout.SecretPartitions)); err != nil {
 		return nil, err
 	}
-	a.client, err = connect.Pulsar{ServiceURL: s.Get(layout.SecretURI), Token: s.Get(layout.SecretPassword)}.Client()
+	a.client, err = pulsarclient.Config{ServiceURL: s.Get(layout.SecretURI), Token: s.Get(layout.SecretPassword)}.Client()
 	if err != nil || a.subscription != "" {
 		return a, err
 	}

@@ -1,4 +1,4 @@
-package connect
+package redisclient
 
 import (
 	"errors"
@@ -8,31 +8,33 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
 )
 
-// A RedisMode says how the servers of a Redis belong together. The zero value is one server.
-type RedisMode string
+// A Mode says how the servers of a Redis belong together. The zero value is one server.
+type Mode string
 
 // The modes beside one server.
 const (
-	RedisSentinel RedisMode = "sentinel" // A master with replicas, which Sentinels watch and promote.
-	RedisCluster  RedisMode = "cluster"
+	ModeSentinel Mode = "sentinel" // A master with replicas, which Sentinels watch and promote.
+	ModeCluster  Mode = "cluster"
 )
 
-// Redis says how to reach Redis.
-type Redis struct {
-	Mode RedisMode
+// Config says how to reach Redis.
+type Config struct {
+	Mode Mode
 
 	// Addresses as host:port: of the server, of the Sentinels, or of some servers of the cluster.
 	Addresses []string
 	Username  string // Default: the servers' user "default".
 	Password  string
 	Sentinel  Sentinel
-	TLS       *TLS // nil: plain text. Sentinels are reached in the same way as servers.
+	TLS       *connect.TLS // nil: plain text. Sentinels are reached in the same way as servers.
 
 	// Renew returns the settings as they are now, and is asked for each connection: addresses, user, password and TLS may
 	// change, the mode and the master's name stay. nil: all stay. It may be called concurrently.
-	Renew func() (Redis, error) `json:"-"`
+	Renew func() (Config, error) `json:"-"`
 
 	// PoolSize is how many connections are kept at most, to each server. Default: 10 for each processor.
 	PoolSize int
@@ -46,19 +48,19 @@ type Sentinel struct {
 }
 
 // Address names the Redis in errors and in status: where it is as far as the configuration says.
-func (r Redis) Address() string { return strings.Join(r.Addresses, ",") }
+func (r Config) Address() string { return strings.Join(r.Addresses, ",") }
 
 // Client returns a client that connects when it is first used, reconnects by itself, and follows the master and the slots.
 // The caller closes it.
-func (r Redis) Client() (redis.UniversalClient, error) {
+func (r Config) Client() (redis.UniversalClient, error) {
 	o, err := r.options("")
 	if err != nil {
 		return nil, err
 	}
 	switch r.Mode {
-	case RedisSentinel:
+	case ModeSentinel:
 		return redis.NewFailoverClient(r.failoverOptions(o)), nil
-	case RedisCluster:
+	case ModeCluster:
 		return newClusterClient(r.clusterOptions(o)), nil
 	default:
 		o.Addr = r.Addresses[0]
@@ -67,7 +69,7 @@ func (r Redis) Client() (redis.UniversalClient, error) {
 }
 
 // Server returns a client for one server alone, in the way of Client.
-func (r Redis) Server(address string) (*redis.Client, error) {
+func (r Config) Server(address string) (*redis.Client, error) {
 	o, err := r.options(address)
 	if err != nil {
 		return nil, err
@@ -76,20 +78,20 @@ func (r Redis) Server(address string) (*redis.Client, error) {
 }
 
 // SentinelAt returns a client for one Sentinel, in the way of Client.
-func (r Redis) SentinelAt(address string) (*redis.Client, error) {
+func (r Config) SentinelAt(address string) (*redis.Client, error) {
 	r.Username, r.Password = r.Sentinel.Username, r.Sentinel.Password
 	return r.Server(address)
 }
 
-func (r Redis) options(address string) (*redis.Options, error) {
+func (r Config) options(address string) (*redis.Options, error) {
 	if len(r.Addresses) == 0 || r.Addresses[0] == "" {
 		return nil, errors.New("cannot connect to Redis: no address is given")
 	}
-	if r.Mode == RedisSentinel && r.Sentinel.Master == "" {
+	if r.Mode == ModeSentinel && r.Sentinel.Master == "" {
 		return nil, errors.New("cannot connect to Redis: the name of the master that the Sentinels watch is not given")
 	}
-	if m := r.Mode; m != "" && m != RedisSentinel && m != RedisCluster {
-		return nil, fmt.Errorf("cannot connect to Redis: %q is no mode: it must be %s or %s, or empty for one server", m, RedisSentinel, RedisCluster)
+	if m := r.Mode; m != "" && m != ModeSentinel && m != ModeCluster {
+		return nil, fmt.Errorf("cannot connect to Redis: %q is no mode: it must be %s or %s, or empty for one server", m, ModeSentinel, ModeCluster)
 	}
 	o := &redis.Options{
 		Addr:     address,
@@ -123,7 +125,7 @@ func (r Redis) options(address string) (*redis.Options, error) {
 	return o, nil
 }
 
-func (r Redis) failoverOptions(o *redis.Options) *redis.FailoverOptions {
+func (r Config) failoverOptions(o *redis.Options) *redis.FailoverOptions {
 	f := &redis.FailoverOptions{
 		MasterName: r.Sentinel.Master, SentinelAddrs: r.Addresses,
 		SentinelUsername: r.Sentinel.Username, SentinelPassword: r.Sentinel.Password,
@@ -138,7 +140,7 @@ func (r Redis) failoverOptions(o *redis.Options) *redis.FailoverOptions {
 	return f
 }
 
-func (r Redis) clusterOptions(o *redis.Options) *redis.ClusterOptions {
+func (r Config) clusterOptions(o *redis.Options) *redis.ClusterOptions {
 	return &redis.ClusterOptions{
 		Addrs:    r.Addresses,
 		Username: o.Username, Password: o.Password, TLSConfig: o.TLSConfig,

@@ -1,23 +1,25 @@
-package connect
+package pulsarclient
 
 import (
 	"context"
 	"crypto/tls"
 	"errors"
 	"sync"
+
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
 )
 
-// pulsarRenewal has the tokens of the settings of the moment. While these stay the same, so does their source, which keeps a
+// renewal has the tokens of the settings of the moment. While these stay the same, so does their source, which keeps a
 // token until it expires.
-type pulsarRenewal struct {
-	renew func() (Pulsar, error)
+type renewal struct {
+	renew func() (Config, error)
 
 	mu     sync.Mutex
 	digest string
-	source TokenSource
+	source connect.TokenSource
 }
 
-func (r *pulsarRenewal) token(ctx context.Context) (string, error) {
+func (r *renewal) token(ctx context.Context) (string, error) {
 	now, err := r.renew()
 	if err != nil {
 		return "", err
@@ -29,17 +31,17 @@ func (r *pulsarRenewal) token(ctx context.Context) (string, error) {
 	return source(ctx)
 }
 
-func (r *pulsarRenewal) of(now Pulsar) TokenSource {
+func (r *renewal) of(now Config) connect.TokenSource {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if digest := (Config{Pulsar: &now}).Digest(); digest != r.digest {
+	if digest := connect.Digest(now); digest != r.digest {
 		r.source, r.digest = now.source(), digest
 	}
 	return r.source
 }
 
 // certificate returns the one of the moment.
-func (p Pulsar) certificate() (*tls.Certificate, error) {
+func (p Config) certificate() (*tls.Certificate, error) {
 	now, err := p.Renew()
 	if err != nil {
 		return nil, err

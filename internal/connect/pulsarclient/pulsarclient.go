@@ -1,4 +1,4 @@
-package connect
+package pulsarclient
 
 import (
 	"context"
@@ -13,16 +13,18 @@ import (
 	"github.com/apache/pulsar-client-go/pulsar"
 	pulsarlog "github.com/apache/pulsar-client-go/pulsar/log"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
 )
 
-// Pulsar says how to reach an Apache Pulsar cluster.
-type Pulsar struct {
+// Config says how to reach an Apache Pulsar cluster.
+type Config struct {
 	ServiceURL string // pulsar:// or pulsar+ssl://
 	AdminURL   string // http:// or https://; only the provider administers.
 
 	Token string // JSON web token. Empty: none.
-	OAuth *OAuth
-	TLS   *TLS // nil: the machine's certificate authorities, where the URLs ask for TLS.
+	OAuth *connect.OAuth
+	TLS   *connect.TLS // nil: the machine's certificate authorities, where the URLs ask for TLS.
 
 	Tenant       string // That stores are in.
 	CreateTenant bool   // If it does not exist.
@@ -33,7 +35,7 @@ type Pulsar struct {
 
 	// Renew returns the settings as they are now: the token and the client certificate are asked for whenever a connection is
 	// made, or the broker wants to see them again; the rest stays. nil: all stay. It may be called concurrently.
-	Renew func() (Pulsar, error) `json:"-"`
+	Renew func() (Config, error) `json:"-"`
 
 	// Connections is how many HTTP connections are kept at most. Default: 16.
 	Connections int
@@ -41,7 +43,7 @@ type Pulsar struct {
 
 // Client returns a client that connects when it is first used, and reconnects by itself. With OAuth it fetches a token right
 // away. The caller closes it.
-func (p Pulsar) Client() (pulsar.Client, error) {
+func (p Config) Client() (pulsar.Client, error) {
 	if p.ServiceURL == "" {
 		return nil, errors.New("cannot connect to Pulsar: no service URL is given")
 	}
@@ -55,7 +57,7 @@ func (p Pulsar) Client() (pulsar.Client, error) {
 		TLSConfig:         c,
 		ConnectionTimeout: 5 * time.Second,
 		OperationTimeout:  10 * time.Second,
-		Logger:            pulsarlog.NewLoggerWithSlog(slog.New(slog.NewTextHandler(logWriter{}, &slog.HandlerOptions{Level: slog.LevelWarn}))),
+		Logger:            pulsarlog.NewLoggerWithSlog(slog.New(slog.NewTextHandler(connect.LogWriter{}, &slog.HandlerOptions{Level: slog.LevelWarn}))),
 		// Its metrics are the client's own, and two clients would share them.
 		MetricsRegisterer: prometheus.NewRegistry(),
 	})
@@ -63,7 +65,7 @@ func (p Pulsar) Client() (pulsar.Client, error) {
 
 // Transport returns what carries requests to the admin API, with the credentials. It keeps its connections, and opens no
 // more than are allowed: further requests wait for one until their context ends.
-func (p Pulsar) Transport() (http.RoundTripper, error) {
+func (p Config) Transport() (http.RoundTripper, error) {
 	if p.AdminURL == "" {
 		return nil, errors.New("cannot connect to Pulsar: no admin URL is given")
 	}
@@ -88,21 +90,21 @@ func (p Pulsar) Transport() (http.RoundTripper, error) {
 	if p.OAuth == nil && p.Token == "" {
 		return t, nil
 	}
-	return &pulsarBearer{tokens: p.tokens(), secure: strings.HasPrefix(p.AdminURL, "https:"), next: t}, nil
+	return &bearer{tokens: p.tokens(), secure: strings.HasPrefix(p.AdminURL, "https:"), next: t}, nil
 }
 
 // ErrInsecureRedirect means that a broker redirects to another without TLS, which must not see the token.
-var ErrInsecureRedirect = errors.New("a redirect without TLS")
+var ErrInsecureRedirect = errors.New("a redirect without connect.TLS")
 
-// A pulsarBearer adds a token to every request. Brokers redirect to each other, so there is no one host that it is for; but
+// A bearer adds a token to every request. Brokers redirect to each other, so there is no one host that it is for; but
 // what began with TLS goes on with it.
-type pulsarBearer struct {
-	tokens TokenSource
+type bearer struct {
+	tokens connect.TokenSource
 	secure bool
 	next   http.RoundTripper
 }
 
-func (b *pulsarBearer) RoundTrip(r *http.Request) (*http.Response, error) {
+func (b *bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 	if b.secure && r.URL.Scheme != "https" {
 		return nil, ErrInsecureRedirect
 	}
@@ -116,34 +118,34 @@ func (b *pulsarBearer) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // CloseIdleConnections is called by http.Client.
-func (b *pulsarBearer) CloseIdleConnections() {
+func (b *bearer) CloseIdleConnections() {
 	(&http.Client{Transport: b.next}).CloseIdleConnections()
 }
 
 // tokens returns a source of tokens; nil if there are none.
-func (p Pulsar) tokens() TokenSource {
+func (p Config) tokens() connect.TokenSource {
 	source := p.source()
 	if source == nil || p.Renew == nil {
 		return source
 	}
-	return (&pulsarRenewal{renew: p.Renew}).token
+	return (&renewal{renew: p.Renew}).token
 }
 
 // source is of the tokens of these settings.
-func (p Pulsar) source() TokenSource {
+func (p Config) source() connect.TokenSource {
 	switch {
 	case p.OAuth != nil && p.TLS != nil:
-		return p.OAuth.tokens(p.TLS.CA)
+		return p.OAuth.Tokens(p.TLS.CA)
 	case p.OAuth != nil:
-		return p.OAuth.tokens(nil)
+		return p.OAuth.Tokens(nil)
 	case p.Token != "":
 		return func(context.Context) (string, error) { return p.Token, nil }
 	}
 	return nil
 }
 
-func (p Pulsar) tls() (*tls.Config, error) {
-	t := TLS{}
+func (p Config) tls() (*tls.Config, error) {
+	t := connect.TLS{}
 	if p.TLS != nil {
 		t = *p.TLS
 	}
@@ -155,7 +157,7 @@ func (p Pulsar) tls() (*tls.Config, error) {
 }
 
 // authentication is by token, else by client certificate, else there is none.
-func (p Pulsar) authentication(c *tls.Config) pulsar.Authentication {
+func (p Config) authentication(c *tls.Config) pulsar.Authentication {
 	if tokens := p.tokens(); tokens != nil {
 		return pulsar.NewAuthenticationTokenFromSupplier(func() (string, error) { return tokens(context.Background()) })
 	}

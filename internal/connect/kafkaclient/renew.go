@@ -1,4 +1,4 @@
-package connect
+package kafkaclient
 
 import (
 	"context"
@@ -8,13 +8,15 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl"
+
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
 )
 
-// kafkaRenewal makes each connection of the clients that share its options with the settings of the moment. Clients tell it
+// renewal makes each connection of the clients that share its options with the settings of the moment. Clients tell it
 // of themselves: it implements [kgo.HookNewClient] and [kgo.HookClientClosed].
-type kafkaRenewal struct {
-	renew func() (Kafka, error)
-	aws   AWSTokens
+type renewal struct {
+	renew func() (Config, error)
+	aws   connect.AWSTokens
 	began []string // The bootstrap servers at first.
 	name  string   // Of the mechanism.
 
@@ -25,12 +27,12 @@ type kafkaRenewal struct {
 	clients   map[*kgo.Client]bool
 }
 
-func (k Kafka) renewal(aws AWSTokens) *kafkaRenewal {
-	return &kafkaRenewal{renew: k.Renew, aws: aws, began: k.BootstrapServers, seeds: k.BootstrapServers, clients: map[*kgo.Client]bool{}}
+func (k Config) renewal(aws connect.AWSTokens) *renewal {
+	return &renewal{renew: k.Renew, aws: aws, began: k.BootstrapServers, seeds: k.BootstrapServers, clients: map[*kgo.Client]bool{}}
 }
 
 // OnNewClient implements [kgo.HookNewClient].
-func (r *kafkaRenewal) OnNewClient(c *kgo.Client) {
+func (r *renewal) OnNewClient(c *kgo.Client) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.clients[c] = true
@@ -40,24 +42,24 @@ func (r *kafkaRenewal) OnNewClient(c *kgo.Client) {
 }
 
 // OnClientClosed implements [kgo.HookClientClosed].
-func (r *kafkaRenewal) OnClientClosed(c *kgo.Client) {
+func (r *renewal) OnClientClosed(c *kgo.Client) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.clients, c)
 }
 
 // dial is called for seeds and for brokers that the cluster has named.
-func (r *kafkaRenewal) dial(ctx context.Context, _, address string) (net.Conn, error) {
+func (r *renewal) dial(ctx context.Context, _, address string) (net.Conn, error) {
 	now, err := r.renew()
 	if err != nil {
 		return nil, err // Not one of the network's, which the client would try again.
 	}
 	r.moved(now.BootstrapServers)
-	return dial(ctx, address, now.TLS)
+	return connect.Dial(ctx, address, now.TLS)
 }
 
 // moved tells the clients that the cluster is to be found elsewhere. They ask there when no broker that they know answers.
-func (r *kafkaRenewal) moved(seeds []string) {
+func (r *renewal) moved(seeds []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(seeds) == 0 || slices.Equal(seeds, r.seeds) {
@@ -70,10 +72,10 @@ func (r *kafkaRenewal) moved(seeds []string) {
 }
 
 // Name implements [sasl.Mechanism].
-func (r *kafkaRenewal) Name() string { return r.name }
+func (r *renewal) Name() string { return r.name }
 
 // Authenticate implements [sasl.Mechanism].
-func (r *kafkaRenewal) Authenticate(ctx context.Context, host string) (sasl.Session, []byte, error) {
+func (r *renewal) Authenticate(ctx context.Context, host string) (sasl.Session, []byte, error) {
 	now, err := r.renew()
 	if err != nil {
 		return nil, nil, err
@@ -86,10 +88,10 @@ func (r *kafkaRenewal) Authenticate(ctx context.Context, host string) (sasl.Sess
 }
 
 // login returns the mechanism of the settings: while these stay the same, the same, which keeps its token until it expires.
-func (r *kafkaRenewal) login(now Kafka) (sasl.Mechanism, error) {
+func (r *renewal) login(now Config) (sasl.Mechanism, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if digest := (Config{Kafka: &now}).Digest(); digest != r.digest {
+	if digest := connect.Digest(now); digest != r.digest {
 		m, err := now.mechanism(r.aws)
 		if err != nil {
 			return nil, err

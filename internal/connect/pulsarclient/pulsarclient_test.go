@@ -1,4 +1,4 @@
-package connect
+package pulsarclient
 
 import (
 	"errors"
@@ -26,11 +26,11 @@ func TestPulsarRedirects(t *testing.T) {
 			tokens = nil
 			first := httptest.NewTLSServer(http.RedirectHandler(tc.to, http.StatusTemporaryRedirect))
 			defer first.Close()
-			transport, err := Pulsar{AdminURL: first.URL, Token: "secret"}.Transport()
+			transport, err := Config{AdminURL: first.URL, Token: "secret"}.Transport()
 			if err != nil {
 				t.Fatal(err)
 			}
-			transport.(*pulsarBearer).next = secure.Client().Transport       // Both servers have the same certificate.
+			transport.(*bearer).next = secure.Client().Transport             // Both servers have the same certificate.
 			resp, err := (&http.Client{Transport: transport}).Get(first.URL) //nolint:noctx // It ends with the server.
 			if err == nil {
 				_ = resp.Body.Close()

@@ -1,4 +1,4 @@
-package connect
+package kafkaclient
 
 import (
 	"context"
@@ -13,72 +13,62 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/oauth"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
+
+	"github.com/crossplane-contrib/provider-eventstore/internal/connect"
 )
 
-// Kafka says how to reach an Apache Kafka cluster.
-type Kafka struct {
+// Config says how to reach an Apache Kafka cluster.
+type Config struct {
 	BootstrapServers []string // host:port
 
 	// Mechanism is that of SASL: SCRAM-SHA-256, SCRAM-SHA-512, PLAIN, OAUTHBEARER or AWS_MSK_IAM. Empty: no SASL, as with
 	// a client certificate alone.
 	Mechanism string
 	Username  string
-	Password  string // For OAUTHBEARER without OAuth: the token.
-	OAuth     *OAuth // For OAUTHBEARER.
-	AWS       *AWS   // For AWS_MSK_IAM.
-	TLS       *TLS   // nil: plain text
+	Password  string         // For OAUTHBEARER without OAuth: the token.
+	OAuth     *connect.OAuth // For OAUTHBEARER.
+	AWS       *connect.AWS   // For AWS_MSK_IAM.
+	TLS       *connect.TLS   // nil: plain text
 
 	// RegistryTopic holds the markers of stores and subscriptions. Only the provider reads and writes it.
 	RegistryTopic string
 
 	// Renew returns the settings as they are now, and is asked for each connection: servers, user, password, token and TLS may
 	// change, and the mechanism stays. nil: all stay. It may be called concurrently.
-	Renew func() (Kafka, error) `json:"-"`
+	Renew func() (Config, error) `json:"-"`
 
 	// Provided means that somebody else makes the users of applications. They authenticate as the provider does.
 	Provided bool
 }
 
-// AWS says as whom to authenticate to Amazon MSK. The credentials are those of the environment.
-type AWS struct {
-	Region  string
-	RoleARN string // To assume. Empty: none.
-}
-
-// A TokenSource returns a token that is still good. It may be called concurrently.
-type TokenSource func(ctx context.Context) (token string, err error)
-
-// AWSTokens makes the tokens for AWS_MSK_IAM. Package awsiam has one; who does not need it does without the AWS SDK.
-type AWSTokens func(AWS) TokenSource
-
 // Mechanisms of SASL.
 const (
-	KafkaScramSHA256 = "SCRAM-SHA-256"
-	KafkaScramSHA512 = "SCRAM-SHA-512"
-	KafkaPlain       = "PLAIN"
-	KafkaOAuthBearer = "OAUTHBEARER"
-	KafkaAWSMSKIAM   = "AWS_MSK_IAM"
+	ScramSHA256 = "SCRAM-SHA-256"
+	ScramSHA512 = "SCRAM-SHA-512"
+	Plain       = "PLAIN"
+	OAuthBearer = "OAUTHBEARER"
+	AWSMSKIAM   = "AWS_MSK_IAM"
 )
 
 const (
-	// kafkaDialTimeout is for one connection, and kafkaAnswerTimeout for one answer: a broker that hangs is found out, and
+	// dialTimeout is for one connection, and answerTimeout for one answer: a broker that hangs is found out, and
 	// its connection given up, well before the caller's patience ends.
-	kafkaDialTimeout   = 5 * time.Second
-	kafkaAnswerTimeout = 8 * time.Second
+	dialTimeout   = 5 * time.Second
+	answerTimeout = 8 * time.Second
 )
 
 // Options returns the options of a client that connects when it is first used, and reconnects by itself. aws may be nil
 // where the mechanism is another.
-func (k Kafka) Options(aws AWSTokens) ([]kgo.Opt, error) {
+func (k Config) Options(aws connect.AWSTokens) ([]kgo.Opt, error) {
 	if len(k.BootstrapServers) == 0 {
 		return nil, errors.New("cannot connect to Kafka: no bootstrap server is given")
 	}
 	opts := []kgo.Opt{
 		kgo.SeedBrokers(k.BootstrapServers...),
 		kgo.ClientID("eventstore"),
-		kgo.MaxVersions(kafkaVersions()),
-		kgo.DialTimeout(kafkaDialTimeout),
-		kgo.RequestTimeoutOverhead(kafkaAnswerTimeout),
+		kgo.MaxVersions(versions()),
+		kgo.DialTimeout(dialTimeout),
+		kgo.RequestTimeoutOverhead(answerTimeout),
 		kgo.DisableClientMetrics(),
 	}
 	m, err := k.mechanism(aws)
@@ -107,9 +97,9 @@ func (k Kafka) Options(aws AWSTokens) ([]kgo.Opt, error) {
 	return opts, nil
 }
 
-// kafkaVersions are the versions of requests that are used at most. Later ones name topics by ids, which the layout does
+// versions are the versions of requests that are used at most. Later ones name topics by ids, which the layout does
 // not know.
-func kafkaVersions() *kversion.Versions {
+func versions() *kversion.Versions {
 	v := kversion.V4_0_0()
 	for key, version := range map[int16]int16{0: 12, 1: 12, 8: 9, 9: 9} { // Produce, Fetch, OffsetCommit, OffsetFetch.
 		v.SetMaxKeyVersion(key, version)
@@ -117,17 +107,17 @@ func kafkaVersions() *kversion.Versions {
 	return v
 }
 
-func (k Kafka) mechanism(aws AWSTokens) (sasl.Mechanism, error) {
+func (k Config) mechanism(aws connect.AWSTokens) (sasl.Mechanism, error) {
 	switch k.Mechanism {
 	case "":
 		return nil, nil
-	case KafkaScramSHA256:
+	case ScramSHA256:
 		return scram.Auth{User: k.Username, Pass: k.Password}.AsSha256Mechanism(), nil
-	case KafkaScramSHA512:
+	case ScramSHA512:
 		return scram.Auth{User: k.Username, Pass: k.Password}.AsSha512Mechanism(), nil
-	case KafkaPlain:
+	case Plain:
 		return plain.Auth{User: k.Username, Pass: k.Password}.AsMechanism(), nil
-	case KafkaOAuthBearer:
+	case OAuthBearer:
 		if k.OAuth == nil && k.Password == "" {
 			return nil, errors.New("cannot connect to Kafka: OAUTHBEARER needs a token, or to know where tokens are fetched")
 		}
@@ -138,8 +128,8 @@ func (k Kafka) mechanism(aws AWSTokens) (sasl.Mechanism, error) {
 		if k.TLS != nil {
 			ca = k.TLS.CA
 		}
-		return bearer(k.OAuth.tokens(ca)), nil
-	case KafkaAWSMSKIAM:
+		return bearer(k.OAuth.Tokens(ca)), nil
+	case AWSMSKIAM:
 		if aws == nil || k.AWS == nil {
 			return nil, errors.New("cannot connect to Kafka: nothing here makes tokens for AWS_MSK_IAM")
 		}
@@ -148,7 +138,7 @@ func (k Kafka) mechanism(aws AWSTokens) (sasl.Mechanism, error) {
 	return nil, fmt.Errorf("cannot connect to Kafka: the mechanism %q is not known", k.Mechanism)
 }
 
-func bearer(tokens TokenSource) sasl.Mechanism {
+func bearer(tokens connect.TokenSource) sasl.Mechanism {
 	return oauth.Oauth(func(ctx context.Context) (oauth.Auth, error) {
 		token, err := tokens(ctx)
 		return oauth.Auth{Token: token}, err

@@ -86,6 +86,41 @@ func TestLostReply(t *testing.T) {
 	}
 }
 
+// A consumer that does not learn what its transactions took finds out, and misses nothing.
+func TestConsumerMissesTransaction(t *testing.T) {
+	server := redistest.Start(t)
+	p := newProxy(t, server.Addr)
+	secret := server.Store(t, layout.Sourcing, nil)
+	s, consumer := openSecret(t, secret), openConsumer(t, server.Subscription(t, secret, "billing"), p.addr)
+	consumer.timing.lease = time.Minute // Not to be lost for another reason, nor to help by running out.
+	const events = 2 * window
+	for v := range events {
+		_, err := s.Append(t.Context(), order42, eventstore.Version(v), placed(fmt.Sprint(v)))
+		must(t, err)
+	}
+	p.loseTransactions(1, "ce_id")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	next := 0
+	must(t, consumer.Subscribe(ctx, func(_ context.Context, e eventstore.Event) error {
+		if e.ID != fmt.Sprint(next) {
+			t.Errorf("event %s comes, want %d", e.ID, next)
+			cancel()
+		}
+		if next++; next == events {
+			cancel()
+		}
+		return nil
+	}))
+	if next != events || p.toLose() != 0 {
+		t.Errorf("%d of %d events came, and %d replies were not lost: want all, and none", next, events, p.toLose())
+	}
+	pending, err := server.Admin.XPending(t.Context(), eventsOf(secret.Get(layout.SecretStore)), "billing").Result()
+	if err != nil || pending.Count != 0 {
+		t.Errorf("%d entries are pending, %v; want none", pending.Count, err)
+	}
+}
+
 // A consumer that misses the reply to any of its scripts goes on as if nothing had happened.
 func TestConsumerMissesReply(t *testing.T) {
 	server := redistest.Start(t)

@@ -104,7 +104,7 @@ func (p *partition) fetchMany(ctx context.Context, count int) (entries []redis.X
 // read with what a predecessor left.
 func (p *partition) calm(ctx context.Context) error {
 	reply, err := keepScript.Run(ctx, p.store.client, []string{p.leased}, p.token, p.store.timing.lease.Milliseconds()).Slice()
-	if ours, _ := reply[0].(int64); err == nil && ours == 0 {
+	if err == nil && reply[0] != int64(1) {
 		err = errStale
 	}
 	return err

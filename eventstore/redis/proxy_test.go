@@ -77,6 +77,15 @@ func (p *proxy) loseReplies(n int, script *redis.Script, text string) {
 	}
 }
 
+// loseTransactions loses the next n replies to transactions that contain text, with their connections.
+func (p *proxy) loseTransactions(n int, text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cut, p.lost = n, func(request, reply []byte) bool {
+		return bytes.Contains(request, []byte("\r\nexec\r\n")) && bytes.Contains(reply, []byte(text))
+	}
+}
+
 // toLose is how many replies are yet to be lost.
 func (p *proxy) toLose() int {
 	p.mu.Lock()

@@ -90,9 +90,13 @@ func (k *Kafka) admin(t *testing.T) *kadm.Client {
 
 func (k *Kafka) createTopic(t *testing.T, name string, config map[string]*string) {
 	t.Helper()
-	if _, err := k.admin(t).CreateTopic(t.Context(), 1, 1, config, name); err != nil {
-		t.Fatal(err)
-	}
+	eventually(t, "topic "+name, func() error { // A node that was frozen has no controller for a moment.
+		_, err := k.admin(t).CreateTopic(t.Context(), 1, 1, config, name)
+		if errors.Is(err, kerr.TopicAlreadyExists) {
+			return nil
+		}
+		return err
+	})
 }
 
 // has returns an error if there is no such topic.

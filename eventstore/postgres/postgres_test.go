@@ -67,7 +67,7 @@ func cut(t *testing.T, db *pgxpool.Pool) (stop func()) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for ctx.Err() == nil {
-			_, _ = db.Exec(ctx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND random() < 0.3")
+			_, _ = db.Exec(t.Context(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND random() < 0.3")
 			select {
 			case <-time.After(30 * time.Millisecond):
 			case <-ctx.Done():
@@ -77,6 +77,7 @@ func cut(t *testing.T, db *pgxpool.Pool) (stop func()) {
 	return func() {
 		cancel()
 		wg.Wait()
+		db.Reset() // A connection may have been told to end, and not have heard of it yet.
 	}
 }
 

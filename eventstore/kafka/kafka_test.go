@@ -3,11 +3,9 @@ package kafka
 import (
 	"testing"
 
-	"github.com/crossplane-contrib/provider-eventstore/cluster/local/broker"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/storetest"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/storetest/history"
-	"github.com/crossplane-contrib/provider-eventstore/internal/kafkatest"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
@@ -26,14 +24,7 @@ func secretOf(s eventstore.Store) eventstore.Secret { return s.(*store).Secret }
 func TestMain(m *testing.M) { storetest.Main(m) }
 
 func TestStore(t *testing.T) {
-	var p *broker.Proxy
-	server := kafkatest.StartWith(t, broker.KafkaOptions{Advertise: func(_ int, addr string) (_ string, err error) {
-		if p, err = broker.NewProxy(addr); err != nil {
-			return "", err
-		}
-		return p.Addr, nil
-	}})
-	t.Cleanup(func() { _ = p.Close() })
+	server, p := behindProxy(t)
 	storetest.Run(t,
 		func(t *testing.T) eventstore.Store {
 			return openSecret(t, server.Store(t, layout.Sourcing, map[string]string{layout.SecretMaxEventBytes: "10000"}))

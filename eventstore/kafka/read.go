@@ -54,7 +54,7 @@ func (s *store) fetch(ctx context.Context, number int, places []arbiter.Position
 			return nil, lost(err)
 		}
 		if pg.start > 0 {
-			return nil, fmt.Errorf("partition %d begins at offset %d: records were deleted: %w", partition, pg.start, eventstore.ErrHistoryLost)
+			return nil, begins(partition, pg.start)
 		}
 		before := len(found)
 		for _, r := range pg.records {

@@ -119,7 +119,7 @@ func (s *store) start(ctx context.Context, r *reel, from time.Time) (err error) 
 		r.next = r.end
 	}
 	if err == nil && !s.Streaming && at == startOffset && r.next > 0 {
-		err = fmt.Errorf("partition %d begins at offset %d: records were deleted: %w", r.partition, r.next, eventstore.ErrHistoryLost)
+		err = begins(r.partition, r.next)
 	}
 	return err
 }

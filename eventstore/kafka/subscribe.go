@@ -163,11 +163,6 @@ func (c *consumer) full() (full []*partition) {
 	return full
 }
 
-// begins says that a partition has forgotten records.
-func begins(partition int32, offset int64) error {
-	return fmt.Errorf("partition %d begins at offset %d: records were deleted: %w", partition, offset, eventstore.ErrHistoryLost)
-}
-
 // failIfFinal ends the subscription because of what does not pass by itself.
 func (c *consumer) failIfFinal(err error) {
 	var answer *kerr.Error

@@ -195,6 +195,11 @@ func (o *tail) folded(next int64) {
 	o.entries = o.entries[:0]
 }
 
+// begins says that a partition has forgotten records.
+func begins(partition int32, offset int64) error {
+	return fmt.Errorf("partition %d begins at offset %d: records were deleted: %w", partition, offset, eventstore.ErrHistoryLost)
+}
+
 // lost makes errors that say that records are gone match [eventstore.ErrHistoryLost].
 func lost(err error) error {
 	var loss *kgo.ErrDataLoss

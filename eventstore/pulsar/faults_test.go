@@ -10,24 +10,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/crossplane-contrib/provider-eventstore/cluster/local/broker"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
-	"github.com/crossplane-contrib/provider-eventstore/internal/pulsartest"
 )
 
 // Connections that are cut again and again cost neither an event nor the order: not of appends, nor of a subscription, nor of
 // a live replay.
 func TestConnectionsAreCut(t *testing.T) {
-	var proxy *broker.Proxy
-	server := pulsartest.Start(t, broker.PulsarOptions{Heap: "384m", Advertise: func(addr string) (string, error) {
-		var err error
-		if proxy, err = broker.NewProxy(addr); err != nil {
-			return "", err
-		}
-		return proxy.Addr, nil
-	}})
-	t.Cleanup(func() { _ = proxy.Close() })
+	server, proxy := behindProxy(t)
 	secret := server.Store(t, layout.Sourcing, nil)
 	s, sub := openSecret(t, secret), openSecret(t, server.Subscription(t, secret, "billing"))
 	const streams, each = 8, 20

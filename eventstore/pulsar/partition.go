@@ -29,10 +29,12 @@ type partition struct {
 	room  chan struct{} // Has something when records were acknowledged.
 	toAck chan struct{} // Has something when there is something to acknowledge.
 
-	mu     sync.Mutex
-	active bool               // Failover: we were told that it is ours.
-	held   map[string]*held   // by place
-	done   []pulsar.MessageID // to be acknowledged
+	mu      sync.Mutex
+	standIn standIn
+	overdue *time.Timer        // Runs while the first record waits for the word that this is the active consumer.
+	silent  bool               // The word did not come.
+	held    map[string]*held   // by place
+	done    []pulsar.MessageID // to be acknowledged
 }
 
 // held is a record that was received.
@@ -44,9 +46,12 @@ type held struct {
 // newName returns a name that no other consumer has.
 func newName() string { return "eventstore-" + rand.Text() }
 
-func newPartition(c *consumer, number int) *partition {
+// newPartition is of a subscription that is not a failover subscription, or trusts its broker to send nothing too early, if
+// trusted is true.
+func newPartition(c *consumer, number int, trusted bool) *partition {
 	p := &partition{
 		consumer: c, number: number, room: make(chan struct{}, 1), toAck: make(chan struct{}, 1), held: map[string]*held{},
+		standIn: standIn{trusted: trusted},
 	}
 	p.stop, p.finish = context.WithCancel(c.Stop)
 	p.work, p.cancel = context.WithCancelCause(c.Work)
@@ -92,7 +97,7 @@ func (p *partition) receive() error {
 	if m.ID().BatchSize() > 1 { // It shares its place with others, and none of them is a record.
 		return p.client.Ack(m)
 	}
-	if !p.take(r.ID, m.ID()) {
+	if !p.ours(placeOf(m.ID())) || !p.take(r.ID, m.ID()) {
 		return nil
 	}
 	counts, err := p.store.counts(p.stop, p.number, m)
@@ -115,6 +120,39 @@ func (p *partition) full() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.held) >= window
+}
+
+// ours reports whether a record may be delivered by this consumer. If it waits in vain for the word that it may, it begins anew,
+// upon which the broker sends again what was dropped.
+func (p *partition) ours(at place) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	ours := p.standIn.admits(at)
+	switch {
+	case ours && p.overdue != nil:
+		p.overdue.Stop()
+		p.overdue = nil
+	case !ours && p.overdue == nil:
+		p.overdue = time.AfterFunc(silence, p.miss)
+	}
+	return ours
+}
+
+// miss ends the partition because the word that it is ours did not come.
+func (p *partition) miss() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.overdue != nil {
+		p.silent = true
+		p.finish()
+	}
+}
+
+// unheard reports whether the partition ended because the word did not come.
+func (p *partition) unheard() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.silent
 }
 
 // take notes a record. It is false if we have it already: the broker sends it again after a reconnection.

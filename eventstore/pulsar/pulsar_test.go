@@ -3,7 +3,6 @@ package pulsar
 import (
 	"testing"
 
-	"github.com/crossplane-contrib/provider-eventstore/cluster/local/broker"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/storetest"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/storetest/history"
@@ -29,14 +28,7 @@ func openSecret(t testing.TB, s eventstore.Secret) eventstore.Store {
 func secretOf(s eventstore.Store) eventstore.Secret { return s.(*store).Secret }
 
 func TestStore(t *testing.T) {
-	var p *broker.Proxy
-	server := pulsartest.Start(t, broker.PulsarOptions{Heap: "384m", Advertise: func(addr string) (_ string, err error) {
-		if p, err = broker.NewProxy(addr); err != nil {
-			return "", err
-		}
-		return p.Addr, nil
-	}})
-	t.Cleanup(func() { _ = p.Close() })
+	server, p := behindProxy(t)
 	storetest.Run(t,
 		func(t *testing.T) eventstore.Store {
 			return openSecret(t, server.Store(t, layout.Sourcing, map[string]string{layout.SecretMaxEventBytes: "10000"}))

@@ -49,11 +49,13 @@ func (c *consumer) fail(err error) { c.Fail(explain(c.store.Secret, err)) }
 
 // partition consumes one partition until stop ends.
 func (c *consumer) partition(number int) {
+	trusted := c.typ != pulsar.Failover
 	for n := 0; c.Stop.Err() == nil; n++ {
-		p := newPartition(c, number)
+		p := newPartition(c, number, trusted)
 		err := p.open()
 		if err == nil {
 			p.run()
+			trusted = trusted || p.unheard()
 			n = 0
 			_ = pause.Before(c.Stop, n)
 			continue
@@ -92,7 +94,7 @@ func (p *partition) open() (err error) {
 func (p *partition) BecameActive(pulsar.Consumer, string, int32) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.active = true
+	p.standIn.active = true
 }
 
 // BecameInactive implements [pulsar.ConsumerEventListener]. What was received goes to the consumer that is active now, so
@@ -100,7 +102,7 @@ func (p *partition) BecameActive(pulsar.Consumer, string, int32) {
 func (p *partition) BecameInactive(pulsar.Consumer, string, int32) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.active || len(p.held) > 0 {
+	if p.standIn.active || len(p.held) > 0 {
 		p.finish() // First: a handler that ends must not be followed by another.
 		p.cancel(errInactive)
 	}

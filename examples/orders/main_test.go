@@ -26,6 +26,7 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/internal/postgrestest"
 	"github.com/crossplane-contrib/provider-eventstore/internal/pulsartest"
 	"github.com/crossplane-contrib/provider-eventstore/internal/redistest"
+	"github.com/crossplane-contrib/provider-eventstore/internal/rotationtest"
 )
 
 // patience is how long a test waits for what takes seconds on an idle machine.
@@ -59,10 +60,10 @@ func secretsOf(p provider) secrets {
 // brokers are what the service runs on.
 var brokers = map[string]func(*testing.T) secrets{
 	"Memory": func(*testing.T) secrets { return secretsOf(memoryProvider{strings.ToLower(rand.Text())}) },
-	"Redis":  func(t *testing.T) secrets { return secretsOf(redisProvider{t, redistest.Start(t)}) },
-	"Kafka":  func(t *testing.T) secrets { return secretsOf(kafkaProvider{t, kafkatest.Start(t)}) },
+	"Redis":  func(t *testing.T) secrets { return secretsOf(brokerProvider{t, redistest.Start(t)}) },
+	"Kafka":  func(t *testing.T) secrets { return secretsOf(brokerProvider{t, kafkatest.Start(t)}) },
 	"Pulsar": func(t *testing.T) secrets {
-		return secretsOf(pulsarProvider{t, pulsartest.Start(t, broker.PulsarOptions{})})
+		return secretsOf(brokerProvider{t, pulsartest.Start(t, broker.PulsarOptions{})})
 	},
 }
 
@@ -81,61 +82,27 @@ func (memoryProvider) Subscription(store eventstore.Secret, name string) eventst
 	return s
 }
 
-type redisProvider struct {
-	t *testing.T
-	*redistest.Server
+// brokerProvider is the provider on a real broker.
+type brokerProvider struct {
+	t      *testing.T
+	server interface {
+		Store(t testing.TB, kind layout.Kind, more map[string]string) eventstore.Secret
+		Subscription(t testing.TB, store eventstore.Secret, name string) eventstore.Secret
+	}
 }
 
-func (p redisProvider) Store(string) eventstore.Secret {
-	return p.Server.Store(p.t, layout.Sourcing, nil)
+func (p brokerProvider) Store(string) eventstore.Secret {
+	return p.server.Store(p.t, layout.Sourcing, nil)
 }
 
-func (p redisProvider) Subscription(s eventstore.Secret, name string) eventstore.Secret {
-	return p.Server.Subscription(p.t, s, name)
+func (p brokerProvider) Subscription(s eventstore.Secret, name string) eventstore.Secret {
+	return p.server.Subscription(p.t, s, name)
 }
 
-type kafkaProvider struct {
-	t *testing.T
-	*kafkatest.Server
-}
-
-func (p kafkaProvider) Store(string) eventstore.Secret {
-	return p.Server.Store(p.t, layout.Sourcing, nil)
-}
-
-func (p kafkaProvider) Subscription(s eventstore.Secret, name string) eventstore.Secret {
-	return p.Server.Subscription(p.t, s, name)
-}
-
-type pulsarProvider struct {
-	t *testing.T
-	*pulsartest.Server
-}
-
-func (p pulsarProvider) Store(string) eventstore.Secret {
-	return p.Server.Store(p.t, layout.Sourcing, nil)
-}
-
-func (p pulsarProvider) Subscription(s eventstore.Secret, name string) eventstore.Secret {
-	return p.Server.Subscription(p.t, s, name)
-}
-
-// mount writes a Secret the way the kubelet does: files in ..data, and links to them.
+// mount returns the folder of a Secret, as the kubelet mounts it.
 func mount(t *testing.T, s eventstore.Secret) string {
 	t.Helper()
-	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, "..data"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for key, value := range s {
-		if err := os.WriteFile(filepath.Join(dir, "..data", key), value, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Symlink(filepath.Join("..data", key), filepath.Join(dir, key)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
+	return rotationtest.NewMount(t, s).Dir()
 }
 
 // A service runs in a process of its own, or in this one if its store is in memory.

@@ -110,7 +110,7 @@ func serve(t *testing.T, admin redis.UniversalClient, connection map[string]stri
 }
 
 // Store makes a store with a new name, and returns its Secret. Extra overrides keys of the Secret.
-func (s *Server) Store(t *testing.T, kind layout.Kind, extra map[string]string) eventstore.Secret {
+func (s *Server) Store(t testing.TB, kind layout.Kind, extra map[string]string) eventstore.Secret {
 	t.Helper()
 	name := fmt.Sprintf("shop.orders-%d", s.stores.Add(1))
 	err := s.Admin.HSet(t.Context(), layout.RedisMarker(name), layout.RedisMarkerLayout, layout.Version,
@@ -127,7 +127,7 @@ func (s *Server) Store(t *testing.T, kind layout.Kind, extra map[string]string) 
 }
 
 // Subscription makes a subscription that begins with the first event, and returns its Secret.
-func (s *Server) Subscription(t *testing.T, store eventstore.Secret, name string) eventstore.Secret {
+func (s *Server) Subscription(t testing.TB, store eventstore.Secret, name string) eventstore.Secret {
 	t.Helper()
 	of := store.Get(layout.SecretStore)
 	for p := range Partitions {
@@ -149,7 +149,7 @@ type principal struct {
 	rules          []string
 }
 
-func (s *Server) user(t *testing.T, name string, rules []string) (password string) {
+func (s *Server) user(t testing.TB, name string, rules []string) (password string) {
 	t.Helper()
 	password = rand.Text()
 	s.mu.Lock()
@@ -189,7 +189,7 @@ func (s *Server) Rotate(t *testing.T, secret eventstore.Secret) eventstore.Secre
 }
 
 // MakeUsers makes all users again on every server that runs, as the provider does on one that restarted without them.
-func (s *Server) MakeUsers(t *testing.T) {
+func (s *Server) MakeUsers(t testing.TB) {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -203,7 +203,7 @@ func (s *Server) MakeUsers(t *testing.T) {
 	}
 }
 
-func (s *Server) make(t *testing.T, addr string, rules func(principal) []string) {
+func (s *Server) make(t testing.TB, addr string, rules func(principal) []string) {
 	t.Helper()
 	c := redis.NewClient(&redis.Options{Addr: addr, Username: s.AdminUser, Password: s.AdminPassword})
 	defer func() { _ = c.Close() }()

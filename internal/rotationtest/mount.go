@@ -26,6 +26,9 @@ func NewMount(t testing.TB, s eventstore.Secret) *Mount {
 	return m
 }
 
+// Dir is where it is mounted.
+func (m *Mount) Dir() string { return m.dir }
+
 // FS is what applications open.
 func (m *Mount) FS() fs.FS { return os.DirFS(m.dir) }
 

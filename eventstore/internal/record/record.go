@@ -165,9 +165,8 @@ func open(fields Fields) (v envelope) {
 			v.CausationID = value
 		case Data:
 			v.data = value
-		case Source, "ce_datacontenttype", "ce_dataschema": // What they say is known, or for others.
 		default:
-			if attribute, ok := strings.CutPrefix(name, attributePrefix); ok {
+			if attribute, ok := strings.CutPrefix(name, attributePrefix); ok && !slices.Contains(known, attribute) {
 				if v.Metadata == nil {
 					v.Metadata = map[string]string{}
 				}

@@ -33,6 +33,7 @@ type Binding struct {
 	MaxEventBytes    int // 0: only the broker's limit
 	SubscriptionType string
 	Delivery         Delivery // of the subscription
+	Index            string   // a folder, see [WithIndex]; empty: none
 	Secret           Secret   // all of it, as it was when the store was opened; see [Binding.Current]
 
 	folder fs.FS // where the Secret is read again; nil: it never changes

@@ -77,6 +77,21 @@ func ExampleOpenSecret() {
 	// true
 }
 
+// A service that restarts often, on a log that is long.
+func ExampleWithIndex() {
+	secret := eventstore.Secret{
+		"type": []byte("eventstore"), "provider": []byte("memory"), "store": []byte("shop.orders"), "partitions": []byte("6"),
+	}
+	var indexed eventstore.OpenOption = eventstore.WithIndex("/var/lib/orders") // On a volume that outlives the pod.
+	store, err := eventstore.OpenSecret(context.Background(), secret, indexed)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(store.Close())
+	// Output: <nil>
+}
+
 // [Aggregate] does this by itself.
 func ExampleSnapshots() {
 	ctx := context.Background()

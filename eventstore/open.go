@@ -52,7 +52,7 @@ func Drivers() []string {
 // password only and the folder has yet the old one, which the kubelet can take two minutes to change, calls that need a new
 // connection wait or fail, and subscriptions wait. How events are delivered and what a store is stay as they were read first; if a
 // change needs a restart, errors say so. A folder that is mounted by a subPath never changes.
-func Open(ctx context.Context, folder fs.FS) (Store, error) {
+func Open(ctx context.Context, folder fs.FS, opts ...OpenOption) (Store, error) {
 	s, err := readFolder(folder)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -62,19 +62,34 @@ func Open(ctx context.Context, folder fs.FS) (Store, error) {
 	case len(s) == 0:
 		return nil, errors.New("cannot open event store: the folder is empty: is the connection Secret mounted there, and published yet?")
 	}
-	return open(ctx, s, folder)
+	return open(ctx, s, folder, opts)
 }
 
 // OpenSecret opens the store of a connection Secret, given as its data. It stays with that: to have changes picked up, use
 // [Open].
-func OpenSecret(ctx context.Context, s Secret) (Store, error) { return open(ctx, s, nil) }
+func OpenSecret(ctx context.Context, s Secret, opts ...OpenOption) (Store, error) {
+	return open(ctx, s, nil, opts)
+}
 
-func open(ctx context.Context, s Secret, folder fs.FS) (Store, error) {
+// An OpenOption changes how a store is opened.
+type OpenOption func(*Binding)
+
+// WithIndex keeps the index of the store's streams in a folder, so that a process that starts again reads on where the last one
+// ended, instead of reading the partitions that it uses from their beginning. It is for Kafka and Pulsar, which need an index; for
+// others it changes nothing. The folder is made if it is not there; each process needs one of its own, on a disk that outlives it.
+// What is in it may be lost or deleted at any time while the store is closed: then the partitions are read again. An index that
+// does not fit the log is not used. Default: the index is in memory alone.
+func WithIndex(folder string) OpenOption { return func(b *Binding) { b.Index = folder } }
+
+func open(ctx context.Context, s Secret, folder fs.FS, opts []OpenOption) (Store, error) {
 	b, err := parseBinding(s)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open event store: %w", err)
 	}
 	b.folder = folder
+	for _, o := range opts {
+		o(&b)
+	}
 	driversMu.RLock()
 	d, ok := drivers[b.Provider]
 	driversMu.RUnlock()

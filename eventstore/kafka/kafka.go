@@ -5,7 +5,8 @@
 // Kafka has no conditional append: the order of a partition decides which of two racing appends counts, and every process
 // reads the partitions that it uses from the beginning to know. docs/layout.md has the rule. So the first use of a
 // partition takes as long as reading it does, and a process holds an index of its streams in memory: some 300 bytes for
-// each that has 4 events. Consumers of a subscription do the same, by what they read anyway.
+// each that has 4 events. Consumers of a subscription do the same, by what they read anyway. With [eventstore.WithIndex] a
+// process goes on where the last one ended.
 package kafka
 
 import (
@@ -17,6 +18,7 @@ import (
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/arbiter"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/indexfile"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/lifetime"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
@@ -88,10 +90,16 @@ func open(ctx context.Context, b eventstore.Binding) (*store, error) {
 	}
 	s.events = newTopic(s.client, layout.KafkaEvents(b.Store))
 	s.snapshots = newSnapshots(s.client, layout.KafkaSnapshots(b.Store), b.Partitions)
-	if !b.Streaming {
-		s.tails = newTails(s.options, s.events.name, s.logins)
-		s.arbiter = arbiter.New(log{s}, b.Partitions)
+	if b.Streaming {
+		return s, nil
 	}
+	disk, err := indexfile.Open(b)
+	if err != nil {
+		s.client.Close()
+		return nil, err
+	}
+	s.tails = newTails(s.options, s.events.name, s.logins)
+	s.arbiter = arbiter.New(log{s}, b.Partitions, disk)
 	return s, nil
 }
 

@@ -48,6 +48,23 @@ func (l log) Tail(ctx context.Context, partition int, from arbiter.Position, fol
 	return explain(l.Secret, l.tails.read(ctx, int32(partition), from.Offset, fold))
 }
 
+// At implements [arbiter.Log].
+func (l log) At(ctx context.Context, partition int, place arbiter.Position) (arbiter.Entry, error) {
+	pg, err := l.events.fetch(ctx, int32(partition), place.Offset, 1)
+	if errors.Is(err, errOutOfRange) {
+		return arbiter.Entry{}, nil
+	}
+	if err != nil {
+		return arbiter.Entry{}, explain(l.Secret, err)
+	}
+	for _, r := range pg.records {
+		if r.Offset == place.Offset && !r.Attrs.IsControl() {
+			return entryOf(r), nil
+		}
+	}
+	return arbiter.Entry{}, nil
+}
+
 // End implements [arbiter.Log].
 func (l log) End(ctx context.Context, partition int) (arbiter.Position, error) {
 	offset, err := l.events.offset(ctx, int32(partition), endOffset)

@@ -210,13 +210,16 @@ func (c *consumer) adjust(ctx context.Context, offsets map[string]map[int32]kgo.
 				continue
 			}
 			from, err := c.position(ctx, p, committed.EpochOffset().Offset)
+			if err == nil {
+				from, err = c.begin(ctx, p, from)
+			}
 			if err != nil {
 				if ctx.Err() == nil && !c.store.logins.passes(err) {
 					c.fail(err)
 				}
 				return nil, err
 			}
-			offsets[topic][p] = kgo.NewOffset().At(c.begin(p, from))
+			offsets[topic][p] = kgo.NewOffset().At(from)
 		}
 	}
 	return offsets, nil
@@ -224,19 +227,23 @@ func (c *consumer) adjust(ctx context.Context, offsets map[string]map[int32]kgo.
 
 // begin tells a partition its position, and returns from where on to read it. While nobody else in this process reads what is
 // before, somebody must, as that decides what counts.
-func (c *consumer) begin(number int32, position int64) (from int64) {
+func (c *consumer) begin(ctx context.Context, number int32, position int64) (from int64, err error) {
+	from = position
+	if !c.store.Streaming {
+		unread, tailed, err := c.store.arbiter.Unread(ctx, int(number))
+		if err != nil {
+			return 0, err
+		}
+		if !tailed {
+			from = min(position, unread.Offset)
+		}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if p := c.held[number]; p != nil {
 		p.begin(position, decodeNote(c.notes[number], position))
 	}
-	if c.store.Streaming {
-		return position
-	}
-	if unread, tailed := c.store.arbiter.Unread(int(number)); !tailed {
-		return min(position, unread.Offset)
-	}
-	return position
+	return from, nil
 }
 
 // position returns from where on to read a partition.

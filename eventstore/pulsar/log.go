@@ -133,6 +133,23 @@ func (t *tail) read(ctx context.Context) error {
 	}
 }
 
+// At implements [arbiter.Log].
+func (l log) At(ctx context.Context, partition int, at arbiter.Position) (arbiter.Entry, error) {
+	run, err := l.scan(ctx, reading{topic: l.events(partition), after: before(at), ahead: 1})
+	if err != nil {
+		return arbiter.Entry{}, explain(l.Secret, err)
+	}
+	defer run.close()
+	m, err := run.next(ctx)
+	if err != nil {
+		return arbiter.Entry{}, explain(l.Secret, err)
+	}
+	if m == nil || placeOf(m.ID()) != at {
+		return arbiter.Entry{}, nil
+	}
+	return entryOf(m), nil
+}
+
 // End implements [arbiter.Log]. The broker answers with the last record even if a new ledger was begun since. In a partition
 // without any, even its genesis is missing.
 func (l log) End(ctx context.Context, partition int) (arbiter.Position, error) {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/arbiter"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/indexfile"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/lifetime"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
@@ -70,9 +71,15 @@ func open(ctx context.Context, b eventstore.Binding) (*store, error) {
 		s.ends = append(s.ends, newEnd(s.events(p)))
 		s.shelves = append(s.shelves, newShelf(s.snapshots(p)))
 	}
-	if !b.Streaming {
-		s.arbiter = arbiter.New(log{s}, b.Partitions)
+	if b.Streaming {
+		return s, nil
 	}
+	disk, err := indexfile.Open(b)
+	if err != nil {
+		client.Close()
+		return nil, err
+	}
+	s.arbiter = arbiter.New(log{s}, b.Partitions, disk)
 	return s, nil
 }
 

@@ -22,8 +22,10 @@ func kafkaSubjects(t *testing.T) []subject {
 		goals: goals{
 			"append, 1 in flight, p50 above raw": "<= 0.2", "append, 128 in flight, of raw": ">= 85", "append, 1024 in flight, of raw": ">= 75",
 			"subscribe, of raw": ">= 80", "memory for each of 50000 streams of 4 events": "<= 350",
+			"restart with 1000000 events and an index on disk": "<= 3000",
 		},
-		store: func(t *testing.T) eventstore.Secret { return server.Store(t, layout.Sourcing, nil) },
+		indexed: true,
+		store:   func(t *testing.T) eventstore.Secret { return server.Store(t, layout.Sourcing, nil) },
 		subscription: func(t *testing.T, s eventstore.Secret, name string) eventstore.Secret {
 			return server.Subscription(t, s, name)
 		},

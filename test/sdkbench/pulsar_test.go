@@ -23,8 +23,9 @@ func pulsarSubjects(t *testing.T) []subject {
 	for name, delay := range map[string]string{"pulsar": "0", "pulsar, 10 ms": "10"} {
 		server := pulsartest.Start(t, broker.PulsarOptions{Heap: "512m", Config: map[string]string{"managedLedgerNewEntriesCheckDelayInMillis": delay}})
 		s := subject{
-			name:  name,
-			store: func(t *testing.T) eventstore.Secret { return server.Store(t, layout.Sourcing, nil) },
+			name:    name,
+			indexed: true,
+			store:   func(t *testing.T) eventstore.Secret { return server.Store(t, layout.Sourcing, nil) },
 			subscription: func(t *testing.T, s eventstore.Secret, name string) eventstore.Secret {
 				return server.Subscription(t, s, name)
 			},
@@ -37,6 +38,7 @@ func pulsarSubjects(t *testing.T) []subject {
 			s.goals = goals{
 				"append, 1 in flight, p50 above raw": "<= 0.5", "append, 128 in flight, of raw": ">= 90", "append, 1024 in flight, of raw": ">= 75",
 				"subscribe, of raw": ">= 80", "memory for each of 50000 streams of 4 events": "<= 350",
+				"restart with 1000000 events and an index on disk": "<= 3000",
 			}
 		}
 		all = append(all, s)

@@ -125,6 +125,27 @@ func (s subject) reopen(t *testing.T, size sizes, add func(name string, value fl
 	runtime.KeepAlive(store)
 }
 
+// restart returns how long a process that has an index on disk needs from opening a store to its first append.
+func (s subject) restart(t *testing.T, size sizes, add func(name string, value float64, unit string)) {
+	t.Helper()
+	if !s.indexed {
+		return
+	}
+	const events = 100
+	secret, indexed := s.store(t), eventstore.WithIndex(t.TempDir())
+	full := open(t, secret, indexed)
+	fill(t, full, size.indexed/events, events)
+	if err := full.Close(); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	store := open(t, secret, indexed)
+	if _, err := store.Append(t.Context(), eventstore.StreamID{Type: "new", ID: "1"}, 0, event()); err != nil {
+		t.Fatal(err)
+	}
+	add(fmt.Sprintf("restart with %d events and an index on disk", size.indexed), ms(time.Since(start)), "ms")
+}
+
 func heap() float64 {
 	var m runtime.MemStats
 	runtime.GC()

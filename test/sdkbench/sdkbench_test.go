@@ -43,6 +43,8 @@ type subject struct {
 	appends func(t *testing.T, store eventstore.Secret) func(ctx context.Context, stream eventstore.StreamID, version eventstore.Version) error
 	// consumes reads and acknowledges n records of a subscription with the raw client.
 	consumes func(t *testing.T, subscription eventstore.Secret, n int) error
+	// indexed says that processes have an index.
+	indexed bool
 }
 
 // sizes say how much is done.
@@ -52,6 +54,7 @@ type sizes struct {
 	inFlight []int
 	consumed int // Events.
 	streams  int // In the index.
+	indexed  int // Events before a restart.
 	loads    int
 }
 
@@ -63,9 +66,9 @@ func TestMeasure(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts brokers")
 	}
-	size := sizes{round: 100 * time.Millisecond, rounds: 1, inFlight: []int{1, 16}, consumed: 500, streams: 100, loads: 10}
+	size := sizes{round: 100 * time.Millisecond, rounds: 1, inFlight: []int{1, 16}, consumed: 500, streams: 100, indexed: 500, loads: 10}
 	if *output != "" {
-		size = sizes{round: 5 * time.Second, rounds: 3, inFlight: []int{1, 128, 1024}, consumed: 200_000, streams: 50_000, loads: 1000}
+		size = sizes{round: 5 * time.Second, rounds: 3, inFlight: []int{1, 128, 1024}, consumed: 200_000, streams: 50_000, indexed: 1_000_000, loads: 1000}
 	}
 	t.Log(size)
 	r := &report.Report{}
@@ -110,6 +113,7 @@ func (s subject) measure(t *testing.T, size sizes, r *report.Report) {
 	}
 	if slices.Contains(chosen, "restart") {
 		s.reopen(t, size, add)
+		s.restart(t, size, add)
 	}
 }
 
@@ -139,9 +143,9 @@ func median(v []float64) float64 {
 	return v[len(v)/2]
 }
 
-func open(t *testing.T, s eventstore.Secret) eventstore.Store {
+func open(t *testing.T, s eventstore.Secret, opts ...eventstore.OpenOption) eventstore.Store {
 	t.Helper()
-	store, err := eventstore.OpenSecret(t.Context(), s)
+	store, err := eventstore.OpenSecret(t.Context(), s, opts...)
 	if err != nil {
 		t.Fatal(err)
 	}

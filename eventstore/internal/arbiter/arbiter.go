@@ -48,6 +48,9 @@ type Log interface {
 	// after any other error it is called again when somebody needs the partition.
 	Tail(ctx context.Context, partition int, from Position, fold Fold) error
 
+	// At returns the entry of the record at a position; the zero Entry if there is none.
+	At(ctx context.Context, partition int, at Position) (Entry, error)
+
 	// End returns the position after the last record that there is. It asks the broker after it was called.
 	End(ctx context.Context, partition int) (Position, error)
 }
@@ -63,6 +66,7 @@ var ErrRefused = errors.New("refused")
 // its beginning when that is first needed.
 type Arbiter struct {
 	log        Log
+	disk       Disk // May be nil.
 	partitions []*partition
 
 	process string // Random; begins the ids of our attempts.
@@ -72,12 +76,15 @@ type Arbiter struct {
 	wg    sync.WaitGroup
 }
 
-// New returns an arbiter of a log with n partitions.
-func New(log Log, n int) *Arbiter {
+// New returns an arbiter of a log with n partitions. Without a disk, which may be nil, it reads each from its beginning.
+func New(log Log, n int, disk Disk) *Arbiter {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	a := &Arbiter{log: log, process: newProcess(), ctx: ctx, close: cancel, partitions: make([]*partition, n)}
+	a := &Arbiter{log: log, disk: disk, process: newProcess(), ctx: ctx, close: cancel, partitions: make([]*partition, n)}
 	for i := range a.partitions {
 		a.partitions[i] = newPartition(a, i)
+	}
+	if disk != nil {
+		a.wg.Go(func() { a.keepAll(ctx) })
 	}
 	return a
 }
@@ -89,6 +96,9 @@ func (a *Arbiter) Close() {
 	}
 	a.close(lifetime.ErrClosed)
 	a.wg.Wait()
+	if a.disk != nil {
+		_ = a.disk.Close() // What it lacks is read again.
+	}
 }
 
 // newProcess returns 16 hexadecimal digits: nobody else's attempts begin with them.
@@ -138,11 +148,14 @@ func (a *Arbiter) CatchUp(ctx context.Context, stream eventstore.StreamID) error
 
 // Unread returns up to where a partition was read. tailed says that a tail goes on there; else whoever reads the partition
 // anyway had better begin there, and tell [Arbiter.Judge].
-func (a *Arbiter) Unread(partition int) (from Position, tailed bool) {
+func (a *Arbiter) Unread(ctx context.Context, partition int) (from Position, tailed bool, err error) {
 	p := a.partitions[partition]
+	if err := p.load(ctx); err != nil {
+		return Position{}, false, err
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.next, p.reading
+	return p.next, p.reading, nil
 }
 
 // Judge tells of records that follow each other in a partition, without holes, which of them count. Whoever asks has read
@@ -150,6 +163,9 @@ func (a *Arbiter) Unread(partition int) (from Position, tailed bool) {
 // consumes reads nothing twice. Else it waits until it was told as much by the tail.
 func (a *Arbiter) Judge(ctx context.Context, partition int, entries []Entry, counts []bool) error {
 	p := a.partitions[partition]
+	if err := p.load(ctx); err != nil {
+		return err
+	}
 	judged, err := p.judgeRead(entries, counts)
 	if judged || err != nil {
 		return err

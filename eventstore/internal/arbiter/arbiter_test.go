@@ -96,7 +96,7 @@ func TestRule(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			a := New(newFakeLog(2, 1, faults{}), 2)
+			a := New(newFakeLog(2, 1, faults{}), 2, nil)
 			defer a.Close()
 			p := a.partition("order/42")
 			entries := make([]Entry, len(tc.records))
@@ -159,7 +159,7 @@ func TestAppend(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			log := newFakeLog(1, 1, faults{})
 			log.fill(tc.there)
-			a := New(log, 1)
+			a := New(log, 1, nil)
 			defer a.Close()
 			v, err := a.Append(t.Context(), tc.append)
 			if diff := cmp.Diff(tc.err, err); diff != "" || v != tc.version {
@@ -256,7 +256,7 @@ func TestAppendFails(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				tc.log.fakeLog = newFakeLog(1, 1, faults{})
 				tc.log.changed = make(chan struct{})
-				a := New(tc.log, 1)
+				a := New(tc.log, 1, nil)
 				defer a.Close()
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
@@ -272,7 +272,7 @@ func TestAppendFails(t *testing.T) {
 // Whoever waits learns that the store was closed, and that its append may have happened.
 func TestClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := New(scripted{fakeLog: newFakeLog(1, 1, faults{}), publish: func(func(error)) {}}, 1)
+		a := New(scripted{fakeLog: newFakeLog(1, 1, faults{}), publish: func(func(error)) {}}, 1, nil)
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			_, err := a.Append(t.Context(), appendOf(0, "a"))
@@ -304,7 +304,7 @@ func TestGap(t *testing.T) {
 			return ctx.Err()
 		},
 		end: func() (Position, error) { return Position{Offset: 3}, nil },
-	}, 1)
+	}, 1, nil)
 	defer a.Close()
 	if err := a.CatchUp(t.Context(), order42); err != nil {
 		t.Fatal(err)
@@ -318,7 +318,7 @@ func TestGap(t *testing.T) {
 func TestOneInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := newFakeLog(1, 1, faults{delay: time.Millisecond})
-		a := New(log, 1)
+		a := New(log, 1, nil)
 		defer a.Close()
 		var wg sync.WaitGroup
 		for n := range 50 {
@@ -346,7 +346,7 @@ func TestOneInFlight(t *testing.T) {
 
 // A record that is the next one is judged when it is acknowledged; one that is not waits for the tail.
 func TestAcknowledged(t *testing.T) {
-	a := New(newFakeLog(1, 1, faults{}), 1)
+	a := New(newFakeLog(1, 1, faults{}), 1, nil)
 	defer a.Close()
 	p := a.partitions[0]
 	for _, step := range []struct {

@@ -11,7 +11,7 @@ import (
 // index says of each stream of a partition where its records are. It holds only what counts. BenchmarkIndex measures what
 // that takes.
 type index struct {
-	seed    maphash.Seed
+	hash    func(id []byte) uint64
 	streams map[string]*history
 }
 
@@ -21,6 +21,7 @@ type history struct {
 	chunk
 
 	records int32 // in the chunk
+	kept    int32 // how many full chunks a disk has
 	version int64
 	last    Position
 	full    *[]chunk // nil for most
@@ -46,9 +47,15 @@ type located struct {
 	id          uint64 // hash of its first event's id
 }
 
-func newIndex() *index { return &index{seed: maphash.MakeSeed(), streams: map[string]*history{}} }
+func newIndex(hash func(id []byte) uint64) *index {
+	return &index{hash: hash, streams: map[string]*history{}}
+}
 
-func (x *index) hash(id []byte) uint64 { return maphash.Bytes(x.seed, id) }
+// seeded returns a hash that is this process's own.
+func seeded() func(id []byte) uint64 {
+	seed := maphash.MakeSeed()
+	return func(id []byte) uint64 { return maphash.Bytes(seed, id) }
+}
 
 func (x *index) version(stream string) int64 {
 	if h := x.streams[stream]; h != nil {

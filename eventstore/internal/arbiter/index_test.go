@@ -19,7 +19,7 @@ type plain struct {
 
 func TestIndex(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	x, want := newIndex(), map[string][]plain{}
+	x, want := newIndex(seeded()), map[string][]plain{}
 	var at Position
 	for n := range 3000 {
 		stream := fmt.Sprintf("order/%d", random.IntN(1+n%5)) // Some are longer than a chunk, by far.
@@ -90,7 +90,7 @@ func BenchmarkIndex(b *testing.B) {
 	for b.Loop() {
 		runtime.GC()
 		runtime.ReadMemStats(&before)
-		p := newPartition(New(nil, 1), 0)
+		p := newPartition(New(nil, 1, nil), 0)
 		for n := range streams * events {
 			e := entry(int64(n), fmt.Sprintf("order/%012d", n%streams), fmt.Sprint(n/streams+1), fmt.Sprintf("%032d", n))
 			start := time.Now()

@@ -80,7 +80,7 @@ func run(t *testing.T, seed uint64, f faults, read reader) (history []porcupine.
 		var wg sync.WaitGroup
 		for p := range processes {
 			l := &telling{fakeLog: log}
-			a := New(l, 2)
+			a := New(l, 2, nil)
 			defer a.Close()
 			l.arbiter = a
 			for c := range clients {

@@ -151,6 +151,15 @@ func (l *fakeLog) End(_ context.Context, p int) (Position, error) {
 	return Position{Offset: end}, nil
 }
 
+func (l *fakeLog) At(_ context.Context, p int, at Position) (Entry, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if at.Offset >= int64(len(l.partitions[p])) {
+		return Entry{}, nil
+	}
+	return entryOf(at.Offset, l.partitions[p][at.Offset]), nil
+}
+
 func entryOf(offset int64, fields record.Fields) Entry {
 	e := NewEntry(Position{Offset: offset})
 	for _, f := range fields {

@@ -15,11 +15,16 @@ type partition struct {
 	*Arbiter
 	number int
 
+	loading sync.Mutex
+	loaded  bool // The disk was asked.
+
 	mu       sync.Mutex
 	index    *index
-	next     Position // Everything before it was read.
-	reading  bool     // A tail runs.
-	warm     bool     // Everything that there was when the partition was first used was read.
+	next     Position            // Everything before it was read.
+	seen     Entry               // The last append that was read, if there is a disk.
+	changed  map[string]struct{} // Streams that the disk has not, as they are; nil without a disk.
+	reading  bool                // A tail runs.
+	warm     bool                // Everything that there was when the partition was first used was read.
 	shutDown bool
 	lost     error                      // Final: history is lost.
 	attempts map[uint64]*attempt        // Published, and without a verdict.
@@ -61,9 +66,13 @@ func (b *barrier) settle(err error) {
 }
 
 func newPartition(a *Arbiter, n int) *partition {
-	return &partition{
-		Arbiter: a, number: n, index: newIndex(), attempts: map[uint64]*attempt{}, turns: map[string][]chan struct{}{},
+	p := &partition{Arbiter: a, number: n, attempts: map[uint64]*attempt{}, turns: map[string][]chan struct{}{}}
+	if a.disk == nil {
+		p.index = newIndex(seeded())
+		return p
 	}
+	p.index, p.changed = newIndex(keyed(a.disk.Key())), map[string]struct{}{}
+	return p
 }
 
 // read starts to tail the partition, if nobody does. The caller holds the lock.
@@ -187,17 +196,23 @@ func (p *partition) judge(e *Entry) (counts bool) {
 	if !e.Valid() {
 		return false
 	}
+	known := false
 	h := p.index.streams[string(e.stream)]
 	switch {
-	case h != nil:
-		counts = e.base == h.version
-	case e.base == 0 && lives(string(e.stream), p.number, len(p.partitions)):
-		h, counts = &history{}, true
+	case h == nil && e.base == 0 && lives(string(e.stream), p.number, len(p.partitions)):
+		h = &history{}
 		p.index.streams[string(e.stream)] = h
+		counts = true
+	case h == nil:
+	case e.base == h.version:
+		counts = true
+	default: // A stream may have been kept further than the position was.
+		counts, known = p.index.has(*e), true
 	}
-	if counts {
+	if counts && !known {
 		p.index.add(h, e)
 	}
+	p.note(e, counts && !known)
 	if n, ok := p.ours(e.attempt); ok && p.attempts[n] != nil {
 		v := verdict{counts: counts}
 		if h != nil {
@@ -215,6 +230,9 @@ func (p Position) after() Position { return Position{p.Segment, p.Offset + 1} }
 // catchUp returns when everything was read that there is now. Callers share what they ask, but never join a question that
 // was asked before they came: its answer may be older than an append that they must see.
 func (p *partition) catchUp(ctx context.Context) error {
+	if err := p.load(ctx); err != nil {
+		return err
+	}
 	p.mu.Lock()
 	if err := p.read(); err != nil {
 		p.mu.Unlock()

@@ -5,7 +5,8 @@
 // Pulsar has no conditional append: the order of a partition decides which of two racing appends counts, and every process
 // reads the partitions that it uses from the beginning to know. docs/layout.md has the rule. So the first use of a
 // partition takes as long as reading it does, and a process holds an index of its streams in memory: some 220 bytes for
-// each that has 4 events. Consumers of a subscription do the same.
+// each that has 4 events. Consumers of a subscription do the same. With [eventstore.WithIndex] a process goes on where the last one
+// ended.
 //
 // Brokers show new records to those who read along after managedLedgerNewEntriesCheckDelayInMillis, 10 by default. Who
 // appends waits for that only after another process has written to the same partition; a live replay always does.

@@ -82,8 +82,8 @@ func ExampleWithIndex() {
 	secret := eventstore.Secret{
 		"type": []byte("eventstore"), "provider": []byte("memory"), "store": []byte("shop.orders"), "partitions": []byte("6"),
 	}
-	var indexed eventstore.OpenOption = eventstore.WithIndex("/var/lib/orders") // On a volume that outlives the pod.
-	store, err := eventstore.OpenSecret(context.Background(), secret, indexed)
+	opts := []eventstore.OpenOption{eventstore.WithIndex("/var/lib/orders")} // On a volume that outlives the pod.
+	store, err := eventstore.OpenSecret(context.Background(), secret, opts...)
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -133,4 +133,3 @@ func move(t *testing.T, from string, of eventstore.Secret, to string, as eventst
 		t.Fatal(err)
 	}
 }
-

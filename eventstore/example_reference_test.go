@@ -204,6 +204,35 @@ func ExampleDeadLetterReader() {
 	// Output: order/42 version 1: no such customer (1 attempts)
 }
 
+// What was given up is handed out once more when its cause is mended.
+func ExampleRedriver() {
+	ctx, stop := context.WithCancel(context.Background())
+	store := memory.New()
+	order := eventstore.StreamID{Type: "order", ID: "42"}
+	_, _ = store.Append(ctx, order, 0, eventstore.EventData{Type: "OrderPlaced"}, eventstore.EventData{Type: "OrderPaid"})
+	customers := map[string]bool{}
+	handle := func(_ context.Context, e eventstore.Event) error {
+		if e.Type == "OrderPlaced" && !customers["alice"] {
+			return eventstore.Permanent(errors.New("no such customer"))
+		}
+		fmt.Println("handled", e.Type)
+		if e.Type == "OrderPaid" {
+			stop()
+		}
+		return nil
+	}
+	_ = store.Subscribe(ctx, handle)
+
+	customers["alice"] = true
+	if r, ok := eventstore.As[eventstore.Redriver](store); ok {
+		fmt.Println(r.Redrive(context.Background(), handle))
+	}
+	// Output:
+	// handled OrderPaid
+	// handled OrderPlaced
+	// 1 <nil>
+}
+
 func report(l eventstore.DeadLetter) {
 	fmt.Printf("%s version %d: %s (%d attempts)\n", l.Event.Stream, l.Event.Version, l.Reason, l.Attempts)
 }

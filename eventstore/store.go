@@ -109,6 +109,23 @@ type DeadLetterReader interface {
 	DeadLetters(ctx context.Context) iter.Seq2[DeadLetter, error]
 }
 
+// A Redriver is a DeadLetterReader whose driver can remove what was handled after all. Pulsar's cannot.
+//
+//	if r, ok := eventstore.As[eventstore.Redriver](store); ok { … }
+type Redriver interface {
+	// Redrive hands the dead letters of the subscription to h, once each, oldest first in each partition, one after the other.
+	// What h handles is a dead letter no more. What it fails with becomes a new one, behind all others, with the new reason and
+	// one attempt more; later dead letters of the same stream follow it there without being tried. Redrive ends with the
+	// letters that there were when it began, or when ctx ends, and returns how many were handled.
+	//
+	// The streams have gone on meanwhile: h has to expect an event that is older than those that it handled last. As with
+	// Subscribe, it must be idempotent: what was handled comes again if the process dies before the letter is removed, or if
+	// another redrives at the same time.
+	//
+	// Errors: what failed first, if anything did; [ErrUnsupported] (a store's Secret).
+	Redrive(ctx context.Context, h Handler) (handled int, err error)
+}
+
 // A DeadLetter is an event that a subscription gave up on.
 type DeadLetter struct {
 	Event    Event     // with its original position

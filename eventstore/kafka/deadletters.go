@@ -6,6 +6,8 @@ import (
 	"iter"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/deliver"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
@@ -15,32 +17,52 @@ import (
 
 // Dead implements [deliver.Log]. An event that is delivered again after a crash can become a dead letter twice.
 func (p *partition) Dead(ctx context.Context, r deliver.Record, i, attempts int, cause error) error {
-	e := r.Events[i]
-	fields, err := record.DeadLetter(p.store.Store, e, attempts, cause)
-	if err != nil {
-		return err
-	}
-	fields = append(fields, record.Field{Name: record.DeadRecorded, Value: e.Recorded.Format(time.RFC3339Nano)})
-	letter := message(e.Stream.String(), fields)
-	letter.Topic = layout.KafkaDeadLetters(p.store.Store, p.store.Subscription)
-	if err := p.store.client.ProduceSync(ctx, letter).FirstErr(); err != nil {
+	if err := p.store.bury(ctx, r.Events[i], attempts, cause); err != nil {
 		return err
 	}
 	p.Buried(r, i)
 	return nil
 }
 
+// bury writes a dead letter.
+func (s *store) bury(ctx context.Context, e eventstore.Event, attempts int, cause error) error {
+	fields, err := record.DeadLetter(s.Store, e, attempts, cause)
+	if err != nil {
+		return err
+	}
+	fields = append(fields, record.Field{Name: record.DeadRecorded, Value: e.Recorded.Format(time.RFC3339Nano)})
+	letter := message(e.Stream.String(), fields)
+	letter.Topic = layout.KafkaDeadLetters(s.Store, s.Subscription)
+	return s.client.ProduceSync(ctx, letter).FirstErr()
+}
+
 // DeadLetters implements [eventstore.DeadLetterReader].
 func (s *store) DeadLetters(ctx context.Context) iter.Seq2[eventstore.DeadLetter, error] {
 	return func(yield func(eventstore.DeadLetter, error) bool) {
-		if err := s.deadLetters(ctx, yield); err != nil {
+		err := s.deadLetters(ctx, func(l deliver.Letter) bool { return yield(l.DeadLetter, nil) })
+		if err != nil {
 			yield(eventstore.DeadLetter{}, fmt.Errorf("cannot read dead letters of subscription %q of store %q: %w",
 				s.Subscription, s.Store, explain(s.Secret, err)))
 		}
 	}
 }
 
-func (s *store) deadLetters(ctx context.Context, yield func(eventstore.DeadLetter, error) bool) error {
+// Redrive implements [eventstore.Redriver].
+func (s *store) Redrive(ctx context.Context, h eventstore.Handler) (int, error) {
+	handled, err := deliver.Redrive(ctx, func(yield func(deliver.Letter, error) bool) {
+		err := s.deadLetters(ctx, func(l deliver.Letter) bool { return yield(l, nil) })
+		if err != nil {
+			yield(deliver.Letter{}, err)
+		}
+	}, h)
+	if err != nil {
+		err = fmt.Errorf("cannot redrive all dead letters of subscription %q of store %q: %w", s.Subscription, s.Store, explain(s.Secret, err))
+	}
+	return handled, err
+}
+
+// deadLetters yields those that there are now.
+func (s *store) deadLetters(ctx context.Context, yield func(deliver.Letter) bool) error {
 	if err := refuse.Subscribe(s.Binding); err != nil {
 		return err
 	}
@@ -50,6 +72,10 @@ func (s *store) deadLetters(ctx context.Context, yield func(eventstore.DeadLette
 	}
 	defer done()
 	letters := newTopic(s.client, layout.KafkaDeadLetters(s.Store, s.Subscription))
+	of, err := letters.metadata(ctx)
+	if err != nil {
+		return err
+	}
 	at, err := letters.offset(ctx, 0, startOffset)
 	if err != nil {
 		return err
@@ -64,14 +90,14 @@ func (s *store) deadLetters(ctx context.Context, yield func(eventstore.DeadLette
 			return err
 		}
 		for _, r := range pg.records {
-			if r.Attrs.IsControl() {
+			if r.Attrs.IsControl() || r.Offset >= end {
 				continue
 			}
-			d, err := record.DecodeDeadLetter(fieldsOf(r), r.Timestamp.UTC())
+			l, err := s.letter(letters, of.TopicID, r)
 			if err != nil {
 				return err
 			}
-			if !yield(d, nil) {
+			if !yield(l) {
 				return nil
 			}
 		}
@@ -81,4 +107,17 @@ func (s *store) deadLetters(ctx context.Context, yield func(eventstore.DeadLette
 		at = pg.next
 	}
 	return nil
+}
+
+// letter is a dead letter before which there is no other that is not settled: Kafka removes records from the oldest on.
+func (s *store) letter(letters *topic, id [16]byte, r *kgo.Record) (l deliver.Letter, err error) {
+	l.DeadLetter, err = record.DecodeDeadLetter(fieldsOf(r), r.Timestamp.UTC())
+	l.Remove = func(ctx context.Context) error { return letters.deleteTo(ctx, id, r.Partition, r.Offset+1) }
+	l.Renew = func(ctx context.Context, attempts int, cause error) error {
+		if err := s.bury(ctx, l.Event, attempts, cause); err != nil {
+			return err
+		}
+		return l.Remove(ctx)
+	}
+	return l, err
 }

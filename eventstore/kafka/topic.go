@@ -77,43 +77,47 @@ const metadataTimeout = 10 * time.Second
 func (t *topic) look(q *question) {
 	ctx, cancel := context.WithTimeout(context.Background(), metadataTimeout)
 	defer cancel()
-	known, err := t.metadata(ctx)
+	found, err := t.metadata(ctx)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err == nil {
-		t.known = known
+		t.known = leadersOf(found)
 		t.looks++
 	}
 	q.err, t.asking = err, nil
 	close(q.done)
 }
 
-func (t *topic) metadata(ctx context.Context) ([]leader, error) {
+// metadata asks any broker about the topic.
+func (t *topic) metadata(ctx context.Context) (found kmsg.MetadataResponseTopic, err error) {
 	req := kmsg.NewPtrMetadataRequest()
 	one := kmsg.NewMetadataRequestTopic()
 	one.Topic = &t.name
 	req.Topics = append(req.Topics, one)
 	resp, err := req.RequestWith(ctx, t.client)
 	if err != nil {
-		return nil, err
+		return found, err
 	}
 	if len(resp.Topics) != 1 {
-		return nil, fmt.Errorf("topic %q: %w", t.name, errNoTopic)
+		return found, fmt.Errorf("topic %q: %w", t.name, errNoTopic)
 	}
-	found := resp.Topics[0]
-	switch err := kerr.ErrorForCode(found.ErrorCode); {
+	switch err := kerr.ErrorForCode(resp.Topics[0].ErrorCode); {
 	case errors.Is(err, kerr.UnknownTopicOrPartition):
-		return nil, fmt.Errorf("topic %q: %w", t.name, errNoTopic)
+		return found, fmt.Errorf("topic %q: %w", t.name, errNoTopic)
 	case err != nil:
-		return nil, fmt.Errorf("topic %q: %w", t.name, err)
+		return found, fmt.Errorf("topic %q: %w", t.name, err)
 	}
+	return resp.Topics[0], nil
+}
+
+func leadersOf(found kmsg.MetadataResponseTopic) []leader {
 	known := make([]leader, len(found.Partitions))
 	for _, p := range found.Partitions {
 		if int(p.Partition) < len(known) {
 			known[p.Partition] = leader{broker: p.Leader, epoch: p.LeaderEpoch, err: kerr.ErrorForCode(p.ErrorCode)}
 		}
 	}
-	return known, nil
+	return known
 }
 
 // ask calls f with the leader of a partition until it answers: leaders move, and brokers restart.
@@ -187,6 +191,40 @@ func (t *topic) offset(ctx context.Context, partition int32, at int64) (offset i
 		return kerr.ErrorForCode(p.ErrorCode)
 	})
 	return offset, err
+}
+
+// deleteTimeout is how long brokers may take to delete records.
+const deleteTimeout = 10 * time.Second
+
+// errAnother says that a topic is not the one that it was.
+var errAnother = errors.New("its topic was deleted and made again meanwhile")
+
+// deleteTo deletes the records before an offset for good, of the topic with that id: brokers ask for the name alone, and
+// another topic of that name has other records there.
+func (t *topic) deleteTo(ctx context.Context, id [16]byte, partition int32, before int64) error {
+	found, err := t.metadata(ctx)
+	if err != nil {
+		return err
+	}
+	if found.TopicID != id {
+		return errAnother
+	}
+	return t.ask(ctx, partition, func(l leader) error {
+		one := kmsg.NewDeleteRecordsRequestTopicPartition()
+		one.Partition, one.Offset = partition, before
+		of := kmsg.NewDeleteRecordsRequestTopic()
+		of.Topic, of.Partitions = t.name, append(of.Partitions, one)
+		req := kmsg.NewPtrDeleteRecordsRequest()
+		req.TimeoutMillis, req.Topics = int32(deleteTimeout.Milliseconds()), append(req.Topics, of)
+		resp, err := req.RequestWith(ctx, t.client.Broker(int(l.broker)))
+		if err != nil {
+			return err
+		}
+		if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
+			return kerr.UnknownServerError
+		}
+		return kerr.ErrorForCode(resp.Topics[0].Partitions[0].ErrorCode)
+	})
 }
 
 // page is what one request for records gave.

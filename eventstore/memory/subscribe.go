@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"slices"
 	"strconv"
@@ -19,7 +20,7 @@ type group struct {
 	owner    map[int]*consumer // Who delivers a partition now.
 	done     map[int]bool      // Entries of the log that were acknowledged.
 	attempts map[string]int    // Failed deliveries, by event; -1: given up.
-	dead     []eventstore.DeadLetter
+	dead     []*eventstore.DeadLetter
 }
 
 type consumer struct {
@@ -142,29 +143,63 @@ func (c *consumer) Dead(_ context.Context, r deliver.Record, i, attempts int, ca
 	c.store.db.mu.Lock()
 	defer c.store.db.mu.Unlock()
 	c.group.attempts[r.Events[i].Position.String()] = -1
-	c.group.dead = append(c.group.dead, eventstore.DeadLetter{
-		Event: r.Events[i], Reason: cause.Error(), Attempts: attempts, Time: time.Now().UTC().Round(0),
-	})
+	c.group.dead = append(c.group.dead, deadLetter(r.Events[i], attempts, cause))
 	return nil
 }
 
 // DeadLetters implements [eventstore.DeadLetterReader].
 func (s *Store) DeadLetters(context.Context) iter.Seq2[eventstore.DeadLetter, error] {
 	return func(yield func(eventstore.DeadLetter, error) bool) {
-		if err := refuse.Subscribe(s.binding); err != nil {
-			yield(eventstore.DeadLetter{}, err)
-			return
-		}
-		s.db.mu.Lock()
-		var dead []eventstore.DeadLetter
-		if g := s.db.groups[s.binding.Subscription]; g != nil {
-			dead = slices.Clone(g.dead)
-		}
-		s.db.mu.Unlock()
-		for _, d := range dead {
-			if !yield(d, nil) {
+		for l, err := range s.letters {
+			if !yield(l.DeadLetter, err) {
 				return
 			}
 		}
 	}
+}
+
+// Redrive implements [eventstore.Redriver].
+func (s *Store) Redrive(ctx context.Context, h eventstore.Handler) (int, error) {
+	handled, err := deliver.Redrive(ctx, s.letters, h)
+	if err != nil {
+		err = fmt.Errorf("cannot redrive all dead letters of subscription %q: %w", s.binding.Subscription, err)
+	}
+	return handled, err
+}
+
+// letters yields the dead letters that there are now.
+func (s *Store) letters(yield func(deliver.Letter, error) bool) {
+	if err := refuse.Subscribe(s.binding); err != nil {
+		yield(deliver.Letter{}, err)
+		return
+	}
+	s.db.mu.Lock()
+	g := s.db.groups[s.binding.Subscription]
+	var dead []*eventstore.DeadLetter
+	if g != nil {
+		dead = slices.Clone(g.dead)
+	}
+	s.db.mu.Unlock()
+	for _, d := range dead {
+		settle := func(more ...*eventstore.DeadLetter) error {
+			s.db.mu.Lock()
+			defer s.db.mu.Unlock()
+			g.dead = append(slices.DeleteFunc(g.dead, func(other *eventstore.DeadLetter) bool { return other == d }), more...)
+			return nil
+		}
+		l := deliver.Letter{
+			DeadLetter: *d,
+			Remove:     func(context.Context) error { return settle() },
+			Renew: func(_ context.Context, attempts int, cause error) error {
+				return settle(deadLetter(d.Event, attempts, cause))
+			},
+		}
+		if !yield(l, nil) {
+			return
+		}
+	}
+}
+
+func deadLetter(e eventstore.Event, attempts int, cause error) *eventstore.DeadLetter {
+	return &eventstore.DeadLetter{Event: e, Reason: cause.Error(), Attempts: attempts, Time: time.Now().UTC().Round(0)}
 }

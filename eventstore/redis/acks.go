@@ -2,16 +2,10 @@ package redis
 
 import (
 	"context"
-	"iter"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
-	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/deliver"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
-	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/refuse"
-	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
 // Done implements [deliver.Log].
@@ -131,47 +125,4 @@ func (p *partition) Dead(ctx context.Context, r deliver.Record, i, attempts int,
 		p.note(r, i, -1)
 	}
 	return nil
-}
-
-// DeadLetters implements [eventstore.DeadLetterReader].
-func (s *store) DeadLetters(ctx context.Context) iter.Seq2[eventstore.DeadLetter, error] {
-	return func(yield func(eventstore.DeadLetter, error) bool) {
-		if err := refuse.Subscribe(s.Binding); err != nil {
-			yield(eventstore.DeadLetter{}, err)
-			return
-		}
-		for p := range s.Partitions {
-			for from := "-"; from != ""; {
-				letters, err := s.client.XRangeN(ctx, layout.RedisDeadLetters(s.Store, p, s.Subscription), from, "+", page).Result()
-				if err != nil {
-					yield(eventstore.DeadLetter{}, err)
-					return
-				}
-				from = ""
-				for _, m := range letters {
-					d, err := deadLetter(m)
-					if !yield(d, err) || err != nil {
-						return
-					}
-					if len(letters) == page {
-						from = "(" + m.ID
-					}
-				}
-			}
-		}
-	}
-}
-
-func deadLetter(m redis.XMessage) (eventstore.DeadLetter, error) {
-	written, err := parseEntryID(m.ID)
-	if err != nil {
-		return eventstore.DeadLetter{}, err
-	}
-	d, err := record.DecodeDeadLetter(fieldsOf(m.Values), written.time())
-	if err != nil {
-		return d, err
-	}
-	at, err := parseCursor(d.Event.Position.Offset)
-	d.Event.Recorded = at.time()
-	return d, err
 }

@@ -386,6 +386,39 @@ func TestRetriesAreKept(t *testing.T) {
 	}
 }
 
+// A redrive that misses a reply settles a dead letter once.
+func TestRedriveMissesReply(t *testing.T) {
+	server := redistest.Start(t)
+	p := newProxy(t, server.Addr)
+	secret := server.Store(t, layout.Sourcing, nil)
+	s, consumer := openSecret(t, secret), openConsumer(t, server.Subscription(t, secret, "billing"), p.addr)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for v, id := range []string{"bad", "last"} {
+		_, err := s.Append(t.Context(), order42, eventstore.Version(v), placed(id))
+		must(t, err)
+	}
+	must(t, consumer.Subscribe(ctx, func(_ context.Context, e eventstore.Event) error {
+		if e.ID == "last" {
+			cancel()
+			return nil
+		}
+		return eventstore.Permanent(errors.New("told to fail"))
+	}))
+	p.loseReplies(1, renewScript, "")
+	if n, err := consumer.Redrive(t.Context(), func(context.Context, eventstore.Event) error { return errors.New("told to fail again") }); n != 0 || err == nil {
+		t.Errorf("Redrive: %d handled, %v; want an error", n, err)
+	}
+	var attempts []int
+	for d, err := range consumer.DeadLetters(t.Context()) {
+		must(t, err)
+		attempts = append(attempts, d.Attempts)
+	}
+	if diff := cmp.Diff([]int{2}, attempts); diff != "" || p.toLose() != 0 {
+		t.Errorf("%d replies were not lost; attempts of the dead letters -want, +got:\n%s", p.toLose(), diff)
+	}
+}
+
 // A group that vanishes is reported, before and while somebody reads it: the SDK never makes one, as it could not know
 // from where.
 func TestGroupGone(t *testing.T) {

@@ -22,6 +22,7 @@ var (
 	ackScript     = script("ack")
 	deadScript    = script("dead")
 	failScript    = script("fail")
+	renewScript   = script("renew")
 )
 
 func script(name string) *redis.Script {

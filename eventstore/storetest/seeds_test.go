@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -356,5 +357,32 @@ func forgetAttempts(f *faulty) {
 			}
 			return err
 		}, append(opts, eventstore.WithMaxDeliveries(math.MaxInt))...)
+	}
+}
+
+// removeFailed settles dead letters before they are handled.
+func removeFailed(f *faulty) {
+	f.redrive = func(ctx context.Context, h eventstore.Handler) (int, error) {
+		var failed error
+		handled, err := f.Store.Redrive(ctx, func(ctx context.Context, e eventstore.Event) error {
+			defer func() { _ = recover() }()
+			failed = cmp.Or(h(ctx, e), failed)
+			return nil
+		})
+		return handled, cmp.Or(err, failed)
+	}
+}
+
+// keepHandled settles nothing for good.
+func keepHandled(f *faulty) {
+	f.redrive = func(ctx context.Context, h eventstore.Handler) (handled int, failed error) {
+		_, _ = f.Store.Redrive(ctx, func(ctx context.Context, e eventstore.Event) error {
+			err := h(ctx, e)
+			if failed = cmp.Or(failed, err); err == nil {
+				handled++
+			}
+			return errors.New("not handled")
+		})
+		return handled, failed
 	}
 }

@@ -36,6 +36,8 @@ const (
 	Subscriptions Feature = "Subscriptions"
 	// DeadLetters: subscriptions implement [eventstore.DeadLetterReader].
 	DeadLetters Feature = "DeadLetters"
+	// Redriving: subscriptions implement [eventstore.Redriver].
+	Redriving Feature = "Redriving"
 	// Attempts: failed deliveries of an event are counted from one consumer to the next.
 	Attempts Feature = "Attempts"
 	// Snapshots: SaveSnapshot and LoadSnapshot.
@@ -153,6 +155,7 @@ var checks = []check{
 	{"SubscribeOrder", []Feature{Subscriptions}, (*suite).testSubscribeOrder},
 	{"SubscribeRetry", []Feature{Subscriptions}, (*suite).testSubscribeRetry},
 	{"SubscribeDeadLetter", []Feature{Subscriptions, DeadLetters}, (*suite).testSubscribeDeadLetter},
+	{"Redrive", []Feature{Subscriptions, DeadLetters, Redriving}, (*suite).testRedrive},
 	{"SubscribeBlocked", []Feature{Subscriptions}, (*suite).testSubscribeBlocked},
 	{"SubscribeAttempts", []Feature{Subscriptions, DeadLetters, Attempts}, (*suite).testSubscribeAttempts},
 	{"SubscribeResumes", []Feature{Subscriptions}, (*suite).testSubscribeResumes},

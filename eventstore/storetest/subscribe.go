@@ -121,10 +121,6 @@ func (s *suite) testSubscribeRetry(ctx context.Context, t testing.TB, store even
 func (s *suite) testSubscribeDeadLetter(ctx context.Context, t testing.TB, store eventstore.Store) {
 	want := fill(ctx, t, store, 2)
 	sub := s.subscription(store, "dead")
-	reader, ok := eventstore.As[eventstore.DeadLetterReader](sub)
-	if !ok {
-		t.Fatal("the subscription is no DeadLetterReader: name the feature with storetest.Lacks")
-	}
 	r := newRecorder(count(want)-2, nil)
 	poison, second := want[order(3)][0], want[order(4)][1]
 	r.fail[poison], r.fail[second] = 1000, 1000
@@ -146,11 +142,7 @@ func (s *suite) testSubscribeDeadLetter(ctx context.Context, t testing.TB, store
 		}
 	})
 	for len(dead) < 2 && ctx.Err() == nil {
-		for d, err := range reader.DeadLetters(ctx) {
-			if err != nil {
-				t.Errorf("DeadLetters: %v", err)
-				break
-			}
+		for _, d := range deadLetters(ctx, t, sub) {
 			dead[d.Event.ID] = d
 		}
 	}
@@ -224,18 +216,7 @@ func (s *suite) testSubscribeAttempts(ctx context.Context, t testing.TB, store e
 			t.Fatalf("Subscribe: %v, %v after %d attempts", err, context.Cause(ctx), attempts)
 		}
 	}
-	reader, ok := eventstore.As[eventstore.DeadLetterReader](sub)
-	if !ok {
-		t.Fatal("the subscription is no DeadLetterReader: name the feature with storetest.Lacks")
-	}
-	var letters []eventstore.DeadLetter
-	for d, err := range reader.DeadLetters(ctx) {
-		if err != nil {
-			t.Fatalf("DeadLetters: %v", err)
-		}
-		letters = append(letters, d)
-	}
-	if len(letters) != 1 || letters[0].Attempts != 3 {
+	if letters := deadLetters(ctx, t, sub); len(letters) != 1 || letters[0].Attempts != 3 {
 		t.Errorf("dead letters: %+v, want one with 3 attempts", letters)
 	}
 }

@@ -60,6 +60,7 @@ type faulty struct {
 	replay    func(context.Context, eventstore.Start) iter.Seq2[eventstore.Event, error]
 	save      func(context.Context, eventstore.Snapshot) error
 	subscribe func(context.Context, eventstore.Handler, ...eventstore.SubscribeOption) error
+	redrive   func(context.Context, eventstore.Handler) (int, error)
 }
 
 func (f *faulty) Append(ctx context.Context, s eventstore.StreamID, expected eventstore.Version, events ...eventstore.EventData) (eventstore.Version, error) {
@@ -95,6 +96,13 @@ func (f *faulty) Subscribe(ctx context.Context, h eventstore.Handler, opts ...ev
 		return f.subscribe(ctx, h, opts...)
 	}
 	return f.Store.Subscribe(ctx, h, opts...)
+}
+
+func (f *faulty) Redrive(ctx context.Context, h eventstore.Handler) (int, error) {
+	if f.redrive != nil {
+		return f.redrive(ctx, h)
+	}
+	return f.Store.Redrive(ctx, h)
 }
 
 // suiteOf checks stores whose every client was broken by seed.
@@ -203,6 +211,14 @@ func TestViolationsAreCaught(t *testing.T) {
 		"SharesPosition": {
 			reason: "What one subscription has handled, the others have not.",
 			seed:   sharePosition, by: []string{"SubscribeGroups"},
+		},
+		"RemovesFailed": {
+			reason: "What fails again stays a dead letter.",
+			seed:   removeFailed, by: []string{"Redrive"},
+		},
+		"KeepsHandled": {
+			reason: "What was handled after all is a dead letter no more.",
+			seed:   keepHandled, by: []string{"Redrive"},
 		},
 		"DeliversDeadLetters": {
 			reason: "What was given up does not come again by itself.",

@@ -5,6 +5,7 @@
 //	orders check --binding DIR --warehouse-binding DIR --warehouse-subscription-binding DIR [--url URL]
 //	orders replay --binding DIR [--order ID | --since TIME]
 //	orders dead-letters --warehouse-subscription-binding DIR
+//	orders redrive --warehouse-subscription-binding DIR --postgres URL
 //	orders rebuild --binding DIR --postgres URL
 //	orders tour --binding DIR [--subscription-binding DIR]
 //
@@ -103,6 +104,12 @@ var commands = map[string]command{
 		needs: []string{"warehouse-subscription-binding"},
 		run: func(ctx context.Context, out io.Writer, o options) error {
 			return with(ctx, o.warehouseSubscription, func(s eventstore.Store) error { return deadLetters(ctx, out, s) })
+		},
+	},
+	"redrive": {
+		needs: []string{"warehouse-subscription-binding", "postgres"},
+		run: func(ctx context.Context, out io.Writer, o options) error {
+			return with(ctx, o.warehouseSubscription, func(s eventstore.Store) error { return redrive(ctx, out, s, o.database) })
 		},
 	},
 	"rebuild": {

@@ -251,6 +251,39 @@ func testService(t *testing.T, s secrets, db *pgxpool.Pool, inner bool) {
 		t.Errorf("rebuild prints %q, want %q", got, want)
 	}
 	once(t, db, orders)
+	redriven(t, flags, db)
+}
+
+// redriven has the warehouse get the product that it did not have, and pick the order after all, once. Pulsar cannot.
+func redriven(t *testing.T, flags []string, db *pgxpool.Pool) {
+	t.Helper()
+	if strings.HasSuffix(t.Name(), "Pulsar") {
+		if err := run(t.Context(), io.Discard, append([]string{"redrive"}, flags...)); err == nil {
+			t.Error("redrive succeeds, and Pulsar cannot")
+		}
+		return
+	}
+	if err := run(t.Context(), io.Discard, append([]string{"redrive"}, flags...)); err == nil {
+		t.Error("redrive succeeds, and the warehouse does not have the product yet")
+	}
+	if _, err := db.Exec(t.Context(), "INSERT INTO stock VALUES ('unobtainium', 1000)"); err != nil {
+		t.Fatal(err)
+	}
+	// A crash can write a dead letter twice; the inbox lets the order be picked once.
+	if got := printed(t, "redrive", flags); got == "picked after all: 0\n" {
+		t.Errorf("redrive prints %q", got)
+	}
+	if got := printed(t, "dead-letters", flags); got != "" {
+		t.Errorf("dead-letters prints %q after a redrive that picked all", got)
+	}
+	if got := printed(t, "redrive", flags); got != "picked after all: 0\n" {
+		t.Errorf("redrive prints %q when nothing is left", got)
+	}
+	var picked int
+	err := db.QueryRow(t.Context(), "SELECT 1000 - pieces FROM stock WHERE product = 'unobtainium'").Scan(&picked)
+	if err != nil || picked != poison+1 {
+		t.Errorf("%d pieces were picked after all, %v; want %d", picked, err, poison+1)
+	}
 }
 
 // printed is what a command prints.

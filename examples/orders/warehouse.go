@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/postgres"
@@ -62,4 +63,20 @@ func deadLetters(ctx context.Context, out io.Writer, subscription eventstore.Sto
 			d.Time.Format(time.RFC3339), d.Event.Stream, d.Event.Version, d.Event.Type, d.Event.Data, d.Attempts, d.Reason)
 	}
 	return nil
+}
+
+// redrive picks once more what the warehouse gave up on, for example when it has the product after all.
+func redrive(ctx context.Context, out io.Writer, subscription eventstore.Store, database string) error {
+	r, ok := eventstore.As[eventstore.Redriver](subscription)
+	if !ok {
+		return errors.New("this driver cannot redrive dead letters")
+	}
+	db, err := pgxpool.New(ctx, database)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	picked, err := r.Redrive(ctx, pick(db))
+	fmt.Fprintf(out, "picked after all: %d\n", picked)
+	return err
 }

@@ -32,11 +32,12 @@ func KafkaStoreACL(store string) []KafkaACL {
 //	<store>.events     READ, DESCRIBE_CONFIGS
 //	<store>.snapshots  READ
 //	<store>.<sub>      READ, of the group: to join it, and to commit
-//	<store>.<sub>.dlq  READ, WRITE
+//	<store>.<sub>.dlq  READ, WRITE, DELETE: of records from the oldest on, and, which is as much, of the topic
 func KafkaSubscriptionACL(store, subscription string) []KafkaACL {
 	events, dead := KafkaEvents(store), KafkaDeadLetters(store, subscription)
 	return []KafkaACL{
 		{"GROUP", KafkaGroup(store, subscription), "READ"},
+		{"TOPIC", dead, "DELETE"},
 		{"TOPIC", dead, "READ"},
 		{"TOPIC", dead, "WRITE"},
 		{"TOPIC", events, "DESCRIBE_CONFIGS"},

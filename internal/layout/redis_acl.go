@@ -33,7 +33,7 @@ func RedisStoreACL(store string) []string {
 //	es:{<store>:<p>}:events       read, and XREADGROUP, XACK, XPENDING: no XADD
 //	es:{<store>:<p>}:index/…      read
 //	es:{<store>:<p>}:snapshot/…   read
-//	es:{<store>:<p>}:<sub>:dlq      append and read
+//	es:{<store>:<p>}:<sub>:dlq      append, read and remove
 //	es:{<store>:<p>}:<sub>:lease    read and write
 //	es:{<store>:<p>}:<sub>:retries  read and write
 //
@@ -50,7 +50,7 @@ func RedisSubscriptionACL(store, subscription string) []string {
 		"+zrange", "+zscore", "+zcard",
 		"+hget", "+hmget", "+hgetall", "+script|load",
 		"+cluster|slots", "+cluster|shards", "+cluster|nodes", "+asking",
-		"(%RW~"+own+":dlq +xadd +xrange +xrevrange +xread +xlen +xinfo|stream)",
+		"(%RW~"+own+":dlq +xadd +xdel +xrange +xrevrange +xread +xlen +xinfo|stream)",
 		"(%RW~"+own+":lease %RW~"+own+":retries +hset +hget +hmget +hgetall +hdel +hincrby +watch)",
 		// EVAL must be allowed for all keys of a script at once, and its commands then one by one by the rules above.
 		"(%RW~"+events+" %RW~"+own+":dlq %RW~"+own+":lease %RW~"+own+":retries +eval +evalsha)",

@@ -155,7 +155,7 @@ func (w *worker) event(r Record, i int) bool {
 		if !w.enter(begin) {
 			return false
 		}
-		err := w.handle(r.Events[i])
+		err := handle(w.work, w.handler, r.Events[i])
 		if err == nil {
 			return true
 		}
@@ -190,14 +190,14 @@ func (w *worker) bury(r Record, i, attempts int, cause error) bool {
 	}
 }
 
-// handle runs the handler. One that panics has failed.
-func (w *worker) handle(e eventstore.Event) (err error) {
+// handle runs a handler. One that panics has failed.
+func handle(ctx context.Context, h eventstore.Handler, e eventstore.Event) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("handler panicked: %v\n%s", p, debug.Stack())
 		}
 	}()
-	return w.handler(w.work, e)
+	return h(ctx, e)
 }
 
 func (w *worker) sleep(d time.Duration) bool {

@@ -100,10 +100,38 @@ func (s *Server) Store(t testing.TB, kind layout.Kind, extra map[string]string) 
 	}
 	details := binding.Details(s.backend.Connection(), binding.Store(name, settings, kind),
 		binding.Credentials{Managed: true, Password: password}.Details(layout.StorePrincipal(name)))
+	s.awaitUser(t, layout.StorePrincipal(name), password)
 	for k, v := range extra {
 		details[k] = []byte(v)
 	}
 	return details
+}
+
+// awaitUser waits until the brokers know a user, of whom they hear later than they confirm it.
+func (s *Server) awaitUser(t testing.TB, name, password string) {
+	t.Helper()
+	config := s.config
+	config.Username, config.Password = name, password
+	opts, err := config.Options(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for {
+		c, err := kgo.NewClient(opts...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = c.Ping(ctx)
+		c.Close()
+		if err == nil {
+			return
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("waited in vain for user %q to be known: %v", name, err)
+		}
+	}
 }
 
 // Subscription makes a subscription that begins with the first event, and returns its Secret.
@@ -126,6 +154,7 @@ func (s *Server) Subscription(t testing.TB, store eventstore.Secret, name string
 	if err := s.backend.ApplySubscriptions(t.Context(), []backend.SubscriptionChange{change})[0]; err != nil || len(p.Refusals) > 0 {
 		t.Fatal(err, p.Refusals)
 	}
+	s.awaitUser(t, layout.SubscriptionPrincipal(id.Store, name), password)
 	secret := maps.Clone(store)
 	secret[layout.SecretUsername] = []byte(layout.SubscriptionPrincipal(id.Store, name))
 	secret[layout.SecretPassword] = []byte(password)

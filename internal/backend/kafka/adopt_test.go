@@ -169,15 +169,16 @@ func TestForeignDeadLetters(t *testing.T) {
 	s, sc := f.subscription(d.Name, "reader")
 	s.DeadLetterRetention = time.Hour
 	var p plan.Plan
-	for range 3 {
+	eventually(t, "the subscription to be as it can be", func() bool { // Users and rights are seen later than they are confirmed.
 		var change backend.SubscriptionChange
 		if change, p = f.changeSubscription(t, s, sc); len(p.Changes) == 0 {
-			break
+			return p.Unavailable == ""
 		}
 		if err := f.backend.ApplySubscriptions(t.Context(), []backend.SubscriptionChange{change})[0]; err != nil {
 			t.Fatal(err)
 		}
-	}
+		return false
+	})
 	tokenOf(t, p.Refusals, plan.ReasonDeadLettersNotEmpty)
 	if got, set := f.own(t, topic)[keyRetention]; set {
 		t.Errorf("retention.ms is %s before anybody confirmed that", got)

@@ -158,7 +158,7 @@ func (f *fixture) userDrifts() map[string]func(t *testing.T, user string, one la
 	}
 	for name, edit := range map[string]func(e *acl){
 		"RightToAll":          func(e *acl) { e.operation = "ALL" },
-		"RightToDelete":       func(e *acl) { e.operation = "DELETE" },
+		"RightToAlter":        func(e *acl) { e.operation = "ALTER" },
 		"RightWithPrefix":     func(e *acl) { e.pattern = "PREFIXED" },
 		"RightToEveryTopic":   func(e *acl) { e.typ, e.name = "TOPIC", "*" },
 		"RightToTheCluster":   func(e *acl) { e.typ, e.name, e.operation = "CLUSTER", "kafka-cluster", "ALTER" },

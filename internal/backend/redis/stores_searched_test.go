@@ -116,9 +116,12 @@ func TestDeletionGoesOn(t *testing.T) {
 				t.Errorf("%s\ndone in one attempt: there is nothing to go on with", tc.reason)
 			}
 			for _, r := range f.nodes {
-				if left := f.server(t, r).Keys(t.Context(), "es:*").Val(); len(left) > 0 {
-					t.Errorf("%s\n%d keys are left on %s: %.200v", tc.reason, len(left), r.Addr, left)
-				}
+				eventually(t, "the keys to be gone from "+r.Addr, func() error { // A replica hears of it later.
+					if left := f.server(t, r).Keys(t.Context(), "es:*").Val(); len(left) > 0 {
+						return fmt.Errorf("%s\n%d keys are left: %.200v", tc.reason, len(left), left)
+					}
+					return nil
+				})
 			}
 			if n := len(b.searched.of); n > 0 {
 				t.Errorf("%s\n%d searches are remembered, want none", tc.reason, n)

@@ -52,11 +52,11 @@ func (s *store) Redrive(ctx context.Context, h eventstore.Handler) (int, error) 
 	handled, err := deliver.Redrive(ctx, func(yield func(deliver.Letter, error) bool) {
 		err := s.deadLetters(ctx, func(l deliver.Letter) bool { return yield(l, nil) })
 		if err != nil {
-			yield(deliver.Letter{}, err)
+			yield(deliver.Letter{}, explain(s.Secret, err))
 		}
 	}, h)
 	if err != nil {
-		err = fmt.Errorf("cannot redrive all dead letters of subscription %q of store %q: %w", s.Subscription, s.Store, explain(s.Secret, err))
+		err = fmt.Errorf("cannot redrive all dead letters of subscription %q of store %q: %w", s.Subscription, s.Store, err)
 	}
 	return handled, err
 }
@@ -112,10 +112,12 @@ func (s *store) deadLetters(ctx context.Context, yield func(deliver.Letter) bool
 // letter is a dead letter before which there is no other that is not settled: Kafka removes records from the oldest on.
 func (s *store) letter(letters *topic, id [16]byte, r *kgo.Record) (l deliver.Letter, err error) {
 	l.DeadLetter, err = record.DecodeDeadLetter(fieldsOf(r), r.Timestamp.UTC())
-	l.Remove = func(ctx context.Context) error { return letters.deleteTo(ctx, id, r.Partition, r.Offset+1) }
+	l.Remove = func(ctx context.Context) error {
+		return explain(s.Secret, letters.deleteTo(ctx, id, r.Partition, r.Offset+1))
+	}
 	l.Renew = func(ctx context.Context, attempts int, cause error) error {
 		if err := s.bury(ctx, l.Event, attempts, cause); err != nil {
-			return err
+			return explain(s.Secret, err)
 		}
 		return l.Remove(ctx)
 	}

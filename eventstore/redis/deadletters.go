@@ -29,11 +29,11 @@ func (s *store) Redrive(ctx context.Context, h eventstore.Handler) (int, error) 
 	handled, err := deliver.Redrive(ctx, func(yield func(deliver.Letter, error) bool) {
 		err := s.deadLetters(ctx, func(l deliver.Letter) bool { return yield(l, nil) })
 		if err != nil {
-			yield(deliver.Letter{}, err)
+			yield(deliver.Letter{}, s.explain(err))
 		}
 	}, h)
 	if err != nil {
-		err = fmt.Errorf("cannot redrive all dead letters of subscription %q of store %q: %w", s.Subscription, s.Store, s.explain(err))
+		err = fmt.Errorf("cannot redrive all dead letters of subscription %q of store %q: %w", s.Subscription, s.Store, err)
 	}
 	return handled, err
 }
@@ -94,13 +94,13 @@ func (s *store) letter(key string, m redis.XMessage) (l deliver.Letter, err erro
 		return l, err
 	}
 	l.Event.Recorded = at.time()
-	l.Remove = func(ctx context.Context) error { return s.client.XDel(ctx, key, m.ID).Err() }
+	l.Remove = func(ctx context.Context) error { return s.explain(s.client.XDel(ctx, key, m.ID).Err()) }
 	l.Renew = func(ctx context.Context, attempts int, cause error) error {
 		fields, err := record.DeadLetter(s.Store, l.Event, attempts, cause)
 		if err != nil {
 			return err
 		}
-		return renewScript.Run(ctx, s.client, []string{key}, append([]any{m.ID}, flat(fields)...)...).Err()
+		return s.explain(renewScript.Run(ctx, s.client, []string{key}, append([]any{m.ID}, flat(fields)...)...).Err())
 	}
 	return l, nil
 }

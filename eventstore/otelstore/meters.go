@@ -15,8 +15,8 @@ var errPanic = errors.New("handler panicked")
 
 // meters are the instruments of a store.
 type meters struct {
-	operation, process metric.Float64Histogram
-	sent, consumed     metric.Int64Counter
+	operation, process, lag metric.Float64Histogram
+	sent, consumed          metric.Int64Counter
 }
 
 func newMeters(m metric.Meter) (*meters, error) {
@@ -26,7 +26,11 @@ func newMeters(m metric.Meter) (*meters, error) {
 	process, err2 := messagingconv.NewProcessDuration(m, buckets)
 	sent, err3 := messagingconv.NewClientSentMessages(m)
 	consumed, err4 := messagingconv.NewClientConsumedMessages(m)
-	return &meters{operation.Inst(), process.Inst(), sent.Inst(), consumed.Inst()}, errors.Join(err1, err2, err3, err4)
+	// The conventions have no name for it.
+	lag, err5 := m.Float64Histogram("eventstore.process.lag", metric.WithUnit("s"),
+		metric.WithDescription("How old an event is when a handler gets it."),
+		metric.WithExplicitBucketBoundaries(0.01, 0.1, 0.5, 1, 5, 10, 60, 300, 3600, 86400))
+	return &meters{operation.Inst(), process.Inst(), lag, sent.Inst(), consumed.Inst()}, errors.Join(err1, err2, err3, err4, err5)
 }
 
 // conflict is the error type of an append whose stream was at another version.

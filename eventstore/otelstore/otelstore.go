@@ -8,7 +8,8 @@
 // it is not its child, as an event can be handled years later, and by many. What the handler appends is part of its trace.
 //
 // Names follow OpenTelemetry's semantic conventions for messaging, version 1.41. Metrics: messaging.client.operation.duration,
-// messaging.client.sent.messages, messaging.client.consumed.messages and messaging.process.duration.
+// messaging.client.sent.messages, messaging.client.consumed.messages, messaging.process.duration, and one of our own:
+// eventstore.process.lag, how many seconds ago an event was recorded when a handler gets it.
 package otelstore
 
 import (
@@ -94,14 +95,15 @@ func (s *traced) Append(ctx context.Context, id eventstore.StreamID, expected ev
 	} else {
 		o.span.SetAttributes(semconv.MessagingBatchMessageCount(len(events)))
 	}
-	v, err := s.Store.Append(ctx, id, expected, carry(ctx, events)...)
+	v, err := s.Store.Append(ctx, id, expected, Carry(ctx, events...)...)
 	o.end(ctx, err)
 	s.meters.sent.Add(ctx, int64(len(events)), metric.WithAttributes(o.measured...))
 	return v, err
 }
 
-// carry returns events with the trace context, save those that have one.
-func carry(ctx context.Context, events []eventstore.EventData) []eventstore.EventData {
+// Carry returns events with the trace context of ctx in their metadata, save those that have one. A store that was wrapped does
+// so by itself when it appends; an outbox, whose relay appends later, is given events that have it already.
+func Carry(ctx context.Context, events ...eventstore.EventData) []eventstore.EventData {
 	carrier := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, carrier)
 	if len(carrier) == 0 {
@@ -148,6 +150,7 @@ func (s *traced) Subscribe(ctx context.Context, h eventstore.Handler, opts ...ev
 		if c := SpanContext(e); c.IsValid() {
 			o.span.AddLink(trace.Link{SpanContext: c})
 		}
+		s.meters.lag.Record(ctx, max(0, o.begun.Sub(e.Recorded).Seconds()), metric.WithAttributes(o.measured...)) // Clocks may differ.
 		if e.CorrelationID != "" {
 			o.span.SetAttributes(semconv.MessagingMessageConversationID(e.CorrelationID))
 		}

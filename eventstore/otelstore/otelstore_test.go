@@ -173,6 +173,21 @@ func TestMetadata(t *testing.T) {
 	}
 }
 
+// What an outbox keeps belongs to the trace of who put it there, and not to that of the relay.
+func TestCarry(t *testing.T) {
+	w := wrap(t, memory.New())
+	writer := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: trace.FlagsSampled})
+	kept := otelstore.Carry(trace.ContextWithSpanContext(t.Context(), writer), eventstore.EventData{Type: "A"})
+	if _, err := w.Append(t.Context(), order42, 0, kept...); err != nil {
+		t.Fatal(err)
+	}
+	for e := range w.Read(t.Context(), order42, 0) {
+		if c := otelstore.SpanContext(e); c.TraceID() != writer.TraceID() || c.SpanID() != writer.SpanID() {
+			t.Errorf("the event has span %s of trace %s, want the writer's", c.SpanID(), c.TraceID())
+		}
+	}
+}
+
 func TestErrors(t *testing.T) {
 	boom := errors.New("boom")
 	cases := map[string]struct {
@@ -246,6 +261,7 @@ func TestMetrics(t *testing.T) {
 	}
 	slices.Sort(got)
 	want := []string{
+		"eventstore.process.lag s process  2",
 		"messaging.client.consumed.messages {message} process  2",
 		"messaging.client.operation.duration s append  3",
 		"messaging.client.operation.duration s append concurrency 1",

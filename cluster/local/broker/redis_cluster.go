@@ -59,6 +59,8 @@ func (c *RedisCluster) startNode(ctx context.Context) (*Redis, error) {
 			"cluster-node-timeout": fmt.Sprint(c.opts.downAfter().Milliseconds()), "cluster-announce-ip": "127.0.0.1",
 			// A cluster of which one master is down serves the slots of the others.
 			"cluster-require-full-coverage": "no",
+			// On a busy machine elections fail until a replica would hold its data for too old to be elected, ever.
+			"cluster-replica-validity-factor": "0",
 		}
 		if c.opts.TLS {
 			config["tls-cluster"] = "yes"

@@ -59,8 +59,6 @@ func (c *RedisCluster) startNode(ctx context.Context) (*Redis, error) {
 			"cluster-node-timeout": fmt.Sprint(c.opts.downAfter().Milliseconds()), "cluster-announce-ip": "127.0.0.1",
 			// A cluster of which one master is down serves the slots of the others.
 			"cluster-require-full-coverage": "no",
-			// On a busy machine elections fail until a replica would hold its data for too old to be elected, ever.
-			"cluster-replica-validity-factor": "0",
 		}
 		if c.opts.TLS {
 			config["tls-cluster"] = "yes"
@@ -115,6 +113,20 @@ func (c *RedisCluster) meet(ctx context.Context) error {
 			nodes, err := node.say(ctx, "CLUSTER NODES")
 			if known := connected(nodes); err == nil && known <= i {
 				err = fmt.Errorf("it knows %d servers", known)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	// They hear of each other from those that they have met. Masters that have not heard of a replica never elect it, if the
+	// one that could tell them is gone.
+	for _, node := range c.Nodes {
+		err := node.proc.WaitReady(ctx, func(ctx context.Context) error {
+			nodes, err := node.say(ctx, "CLUSTER NODES")
+			if known := connected(nodes); err == nil && known < len(c.Nodes) {
+				err = fmt.Errorf("it knows %d of %d servers", known, len(c.Nodes))
 			}
 			return err
 		})
@@ -186,22 +198,6 @@ func (c *RedisCluster) AddNode(ctx context.Context) (*Redis, error) {
 	defer cancel()
 	if err := c.meet(ctx); err != nil {
 		return nil, err
-	}
-	id, err := node.say(ctx, "CLUSTER MYID")
-	if err != nil {
-		return nil, err
-	}
-	for _, other := range c.Nodes[:len(c.Nodes)-1] {
-		err := other.proc.WaitReady(ctx, func(ctx context.Context) error {
-			nodes, err := other.say(ctx, "CLUSTER NODES")
-			if err == nil && !strings.Contains(nodes, strings.TrimSpace(id)) {
-				err = errors.New("the new server is not known")
-			}
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
 	}
 	return node, c.WaitReady(ctx)
 }

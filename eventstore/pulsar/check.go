@@ -17,49 +17,53 @@ const checks = 16
 
 // check compares the topic of events with the Secret. It does not wait for brokers that are gone: whoever opens a store wants
 // to know.
-func (s *store) check(ctx context.Context) error {
+func (s *store) check(ctx context.Context) (first []place, err error) {
 	topic := s.topic(layout.PulsarEvents)
 	names, err := within(ctx, func() ([]string, error) { return s.client.TopicPartitions(topic) }, nil)
 	switch {
 	case err == nil && len(names) == 1 && names[0] == topic, err != nil && noTopic(err):
-		return fmt.Errorf("its topic %q is gone: the store was deleted, or the brokers lost their data: %w", topic, eventstore.ErrHistoryLost)
+		return nil, fmt.Errorf("its topic %q is gone: the store was deleted, or the brokers lost their data: %w", topic, eventstore.ErrHistoryLost)
 	case err != nil:
-		return err
+		return nil, err
 	case len(names) < s.Partitions:
-		return fmt.Errorf("topic %q has %d partitions, the Secret says %d: %w", topic, len(names), s.Partitions, arbiter.ErrAnother)
+		return nil, fmt.Errorf("topic %q has %d partitions, the Secret says %d: %w", topic, len(names), s.Partitions, arbiter.ErrAnother)
 	case s.Streaming: // It may have forgotten how it began.
-		return nil
+		return nil, nil
 	}
+	first = make([]place, s.Partitions)
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(checks)
 	for p := range s.Partitions {
-		g.Go(func() error { return s.checkGenesis(ctx, p) })
+		g.Go(func() (err error) {
+			first[p], err = s.checkGenesis(ctx, p)
+			return err
+		})
 	}
-	return g.Wait()
+	return first, g.Wait()
 }
 
-// checkGenesis looks at the first record of a partition. While that is there, nothing after it was trimmed.
-func (s *store) checkGenesis(ctx context.Context, partition int) error {
+// checkGenesis looks at the first record of a partition, and returns where it is. While that is there, nothing after it was trimmed.
+func (s *store) checkGenesis(ctx context.Context, partition int) (at place, err error) {
 	reader, err := s.reader(ctx, reading{topic: s.events(partition), after: nowhere, ahead: 1})
 	switch {
 	case err != nil && noTopic(err):
-		return fmt.Errorf("partition %d is gone: %w: %w", partition, eventstore.ErrHistoryLost, err)
+		return at, fmt.Errorf("partition %d is gone: %w: %w", partition, eventstore.ErrHistoryLost, err)
 	case err != nil:
-		return err
+		return at, err
 	}
 	defer reader.close()
 	end, err := reader.last(ctx)
 	if err != nil {
-		return err
+		return at, err
 	}
 	if end == nowhere {
-		return fmt.Errorf("partition %d is empty, and lacks even its first record: %w", partition, eventstore.ErrHistoryLost)
+		return at, fmt.Errorf("partition %d is empty, and lacks even its first record: %w", partition, eventstore.ErrHistoryLost)
 	}
 	first, err := reader.next(ctx, 0)
 	if err != nil {
-		return err
+		return at, err
 	}
-	return s.checkFirst(partition, first)
+	return placeOf(first.ID()), s.checkFirst(partition, first)
 }
 
 func (s *store) checkFirst(partition int, first pulsar.Message) error {

@@ -100,7 +100,7 @@ var errGap = errors.New("records are missing")
 
 // read folds what comes until it cannot go on.
 func (t *tail) read(ctx context.Context) error {
-	if err := t.checkGenesis(ctx, t.partition); err != nil { // A reader passes over what was trimmed, and says nothing.
+	if _, err := t.checkGenesis(ctx, t.partition); err != nil { // A reader passes over what was trimmed, and says nothing.
 		return err
 	}
 	r := reading{topic: t.events(t.partition), after: nowhere, ahead: tailAhead}

@@ -3,6 +3,7 @@ package pulsar
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"sync"
 	"time"
 
@@ -79,7 +80,10 @@ func (p *partition) run() {
 	p.finish()
 }
 
-// receive takes the next record once there is room for it, and delivers it.
+// batch is how many records are judged at a time, at most.
+const batch = 256
+
+// receive takes what has come, once there is room for it, and delivers it.
 func (p *partition) receive() error {
 	for p.full() {
 		select {
@@ -93,28 +97,58 @@ func (p *partition) receive() error {
 		p.finish()
 		return nil //nolint:nilerr // The client has given up: we begin anew.
 	}
-	r := deliver.Record{ID: cursor{place: placeOf(m.ID())}.String()}
-	if m.ID().BatchSize() > 1 { // It shares its place with others, and none of them is a record.
-		return p.client.Ack(m)
+	records := make([]pulsar.Message, 0, batch)
+	for more := true; more; {
+		if m.ID().BatchSize() > 1 { // It shares its place with others, and none of them is a record.
+			err = errors.Join(err, p.client.Ack(m))
+		} else if p.ours(placeOf(m.ID())) && p.take(m.ID()) {
+			records = append(records, m)
+		}
+		if more = len(records) < batch; more {
+			m, more = p.next()
+		}
 	}
-	if !p.ours(placeOf(m.ID())) || !p.take(r.ID, m.ID()) {
+	return errors.Join(err, p.deliver(records))
+}
+
+// next returns a record that has come already.
+func (p *partition) next() (m pulsar.Message, ok bool) {
+	select {
+	case came, open := <-p.client.Chan():
+		return came.Message, open
+	default:
+		return nil, false
+	}
+}
+
+// deliver hands the records to the queue that count.
+func (p *partition) deliver(records []pulsar.Message) error {
+	if len(records) == 0 {
 		return nil
 	}
-	counts, err := p.store.counts(p.stop, p.number, m)
+	counts, err := p.store.counts(p.stop, p.number, records)
 	if err != nil {
 		return err
 	}
-	if !counts {
-		p.Done(r)
-		return nil
+	ready := make([]deliver.Record, 0, len(records))
+	for i, m := range records {
+		r := deliver.Record{ID: idOf(m.ID())}
+		if !counts[i] {
+			p.Done(r)
+			continue
+		}
+		// One that counts and cannot be decoded must not vanish, nor be passed over.
+		if r.Events, err = decode(p.number, m); err != nil {
+			break
+		}
+		ready = append(ready, r)
 	}
-	// One that counts and cannot be decoded must not vanish, nor be passed over.
-	if r.Events, err = decode(p.number, m); err != nil {
-		return err
-	}
-	p.queue.Add(r)
-	return nil
+	p.queue.Add(ready...)
+	return err
 }
+
+// idOf is what the queue calls a record.
+func idOf(id pulsar.MessageID) string { return cursor{place: placeOf(id)}.String() }
 
 func (p *partition) full() bool {
 	p.mu.Lock()
@@ -156,9 +190,10 @@ func (p *partition) unheard() bool {
 }
 
 // take notes a record. It is false if we have it already: the broker sends it again after a reconnection.
-func (p *partition) take(at string, id pulsar.MessageID) bool {
+func (p *partition) take(id pulsar.MessageID) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	at := idOf(id)
 	h, ok := p.held[at]
 	if !ok {
 		p.held[at] = &held{id: id}
@@ -222,7 +257,7 @@ func (p *partition) ackAll() bool {
 			p.done = append(p.done, id)
 			continue
 		}
-		delete(p.held, cursor{place: placeOf(id)}.String())
+		delete(p.held, idOf(id))
 	}
 	deliver.Signal(p.room)
 	if len(p.done) > 0 {

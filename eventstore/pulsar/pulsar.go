@@ -63,7 +63,8 @@ func open(ctx context.Context, b eventstore.Binding) (*store, error) {
 		return nil, err
 	}
 	s := &store{Binding: b, client: client, producers: newProducers(client), open: lifetime.New()}
-	if err := s.check(ctx); err != nil {
+	first, err := s.check(ctx)
+	if err != nil {
 		err = s.explainUnreached(ctx, err)
 		client.Close()
 		return nil, err
@@ -81,6 +82,9 @@ func open(ctx context.Context, b eventstore.Binding) (*store, error) {
 		return nil, err
 	}
 	s.arbiter = arbiter.New(log{s}, b.Partitions, disk)
+	for p, at := range first {
+		s.arbiter.Begins(p, after(at))
+	}
 	return s, nil
 }
 

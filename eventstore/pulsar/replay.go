@@ -132,7 +132,7 @@ func (s *store) yield(ctx context.Context, r *reel, m pulsar.Message, yield func
 	if m.PublishTime().Before(r.from) {
 		return true, nil
 	}
-	if counts, err := s.counts(ctx, r.partition, m); err != nil || !counts {
+	if counts, err := s.counts(ctx, r.partition, []pulsar.Message{m}); err != nil || !counts[0] {
 		return err == nil, err
 	}
 	r.from = time.Time{}
@@ -151,15 +151,27 @@ func (s *store) yield(ctx context.Context, r *reel, m pulsar.Message, yield func
 	return true, nil
 }
 
-// counts reports whether a record has events for readers.
-func (s *store) counts(ctx context.Context, partition int, m pulsar.Message) (bool, error) {
-	e := entryOf(m)
-	if s.Streaming {
-		return e.Readable(), nil
+// counts reports which records of a partition, in the order in which they came, have events for readers.
+func (s *store) counts(ctx context.Context, partition int, records []pulsar.Message) ([]bool, error) {
+	entries, counts := make([]arbiter.Entry, len(records)), make([]bool, len(records))
+	for i, m := range records {
+		entries[i] = entryOf(m)
+		counts[i] = entries[i].Readable()
 	}
-	counts := make([]bool, 1)
-	err := s.arbiter.Judge(ctx, partition, []arbiter.Entry{e}, counts)
-	return counts[0], err
+	if s.Streaming {
+		return counts, nil
+	}
+	for from := 0; from < len(entries); {
+		to := from + 1
+		for to < len(entries) && entries[to].Position == after(entries[to-1].Position) {
+			to++
+		}
+		if err := s.arbiter.Judge(ctx, partition, entries[from:to], counts[from:to]); err != nil {
+			return nil, err
+		}
+		from = to
+	}
+	return counts, nil
 }
 
 // arrival is a record that came, or what keeps others from coming.

@@ -158,6 +158,17 @@ func (a *Arbiter) Unread(ctx context.Context, partition int) (from Position, tai
 	return p.next, p.reading, nil
 }
 
+// Begins tells where the second record of a partition is to be, by whoever has looked at its first, which is no append. Whoever
+// reads the partition from its beginning can then tell that nothing is before what it has, even if positions do not begin at 0.
+func (a *Arbiter) Begins(partition int, at Position) {
+	p := a.partitions[partition]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.next == (Position{}) && !p.reading {
+		p.next = at
+	}
+}
+
 // Judge tells of records that follow each other in a partition, without holes, which of them count. Whoever asks has read
 // them, to deliver them or to replay them. The arbiter folds them as well if it is just there: so a process that only
 // consumes reads nothing twice. Else it waits until it was told as much by the tail.

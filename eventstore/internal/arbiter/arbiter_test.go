@@ -119,6 +119,24 @@ func TestRule(t *testing.T) {
 	}
 }
 
+// Whoever reads a partition from its second record on reads for everybody, wherever positions begin.
+func TestBegins(t *testing.T) {
+	a := New(newFakeLog(1, 1, faults{}), 1, nil)
+	defer a.Close()
+	a.Begins(0, Position{Segment: 7, Offset: 1})
+	entries := []Entry{entry(0, "order/42", "1", "a"), entry(0, "order/42", "2", "b")}
+	entries[0].Position, entries[1].Position = Position{Segment: 7, Offset: 1}, Position{Segment: 7, Offset: 2}
+	counts := make([]bool, 2)
+	if err := a.Judge(t.Context(), 0, entries, counts); err != nil || !counts[0] || !counts[1] {
+		t.Errorf("Judge: %v, %v; want both to count", counts, err)
+	}
+	a.Begins(0, Position{Segment: 7, Offset: 1}) // Too late to be true.
+	from, tailed, err := a.Unread(t.Context(), 0)
+	if want := (Position{Segment: 7, Offset: 3}); from != want || tailed || err != nil {
+		t.Errorf("read up to %v, by a tail: %t, %v; want %v, without", from, tailed, err, want)
+	}
+}
+
 // fill puts events e1, e2 … into the stream, one record each.
 func (l *fakeLog) fill(n int) {
 	for v := 1; v <= n; v++ {

@@ -176,7 +176,10 @@ func (p *partition) load(ctx context.Context) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.index.streams, p.next, p.loaded = histories, kept.Next, true
+	p.index.streams, p.loaded = histories, true
+	if p.next.Before(kept.Next) {
+		p.next = kept.Next
+	}
 	return nil
 }
 

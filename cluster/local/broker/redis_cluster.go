@@ -110,11 +110,7 @@ func (c *RedisCluster) meet(ctx context.Context) error {
 					return err
 				}
 			}
-			nodes, err := node.say(ctx, "CLUSTER NODES")
-			if known := connected(nodes); err == nil && known <= i {
-				err = fmt.Errorf("it knows %d servers", known)
-			}
-			return err
+			return node.knows(ctx, i+1)
 		})
 		if err != nil {
 			return err
@@ -123,18 +119,21 @@ func (c *RedisCluster) meet(ctx context.Context) error {
 	// They hear of each other from those that they have met. Masters that have not heard of a replica never elect it, if the
 	// one that could tell them is gone.
 	for _, node := range c.Nodes {
-		err := node.proc.WaitReady(ctx, func(ctx context.Context) error {
-			nodes, err := node.say(ctx, "CLUSTER NODES")
-			if known := connected(nodes); err == nil && known < len(c.Nodes) {
-				err = fmt.Errorf("it knows %d of %d servers", known, len(c.Nodes))
-			}
-			return err
-		})
+		err := node.proc.WaitReady(ctx, func(ctx context.Context) error { return node.knows(ctx, len(c.Nodes)) })
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// knows is an error while a server does not know so many, itself among them.
+func (r *Redis) knows(ctx context.Context, servers int) error {
+	nodes, err := r.say(ctx, "CLUSTER NODES")
+	if known := connected(nodes); err == nil && known < servers {
+		err = fmt.Errorf("it knows %d of %d servers", known, servers)
+	}
+	return err
 }
 
 // connected counts the servers that one knows and has shaken hands with, by its answer to CLUSTER NODES.

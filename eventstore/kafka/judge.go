@@ -34,17 +34,12 @@ func (j *judge) counts(ctx context.Context, records []*kgo.Record) ([]bool, erro
 	if j.store.Streaming {
 		return j.verdict, nil
 	}
-	for from := 0; from < len(records); {
-		to := from + 1
-		for to < len(records) && records[to].Offset == records[to-1].Offset+1 {
-			to++
-		}
+	for from, to := range arbiter.Runs(j.entries) {
 		p := records[from].Partition
 		if err := j.store.arbiter.Judge(ctx, int(p), j.entries[from:to], j.verdict[from:to]); err != nil {
 			return nil, err
 		}
 		j.store.tails.reached(p, records[to-1].LeaderEpoch)
-		from = to
 	}
 	return j.verdict, nil
 }

@@ -161,15 +161,10 @@ func (s *store) counts(ctx context.Context, partition int, records []pulsar.Mess
 	if s.Streaming {
 		return counts, nil
 	}
-	for from := 0; from < len(entries); {
-		to := from + 1
-		for to < len(entries) && entries[to].Position == after(entries[to-1].Position) {
-			to++
-		}
+	for from, to := range arbiter.Runs(entries) {
 		if err := s.arbiter.Judge(ctx, partition, entries[from:to], counts[from:to]); err != nil {
 			return nil, err
 		}
-		from = to
 	}
 	return counts, nil
 }

@@ -16,6 +16,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"iter"
 	"sync"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
@@ -186,6 +187,22 @@ func (a *Arbiter) Judge(ctx context.Context, partition int, entries []Entry, cou
 	}
 	_, err = p.judgeRead(entries, counts)
 	return err
+}
+
+// Runs yields from where to before where entries follow each other without holes, as [Arbiter.Judge] wants them.
+func Runs(entries []Entry) iter.Seq2[int, int] {
+	return func(yield func(from, to int) bool) {
+		for from := 0; from < len(entries); {
+			to := from + 1
+			for to < len(entries) && entries[to].Position == entries[to-1].Position.after() {
+				to++
+			}
+			if !yield(from, to) {
+				return
+			}
+			from = to
+		}
+	}
 }
 
 // Acknowledged tells of a record that this process has published, and where it is now. A log need not tell; if it does,

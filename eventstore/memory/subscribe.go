@@ -2,7 +2,6 @@ package memory
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"slices"
 	"strconv"
@@ -147,32 +146,23 @@ func (c *consumer) Dead(_ context.Context, r deliver.Record, i, attempts int, ca
 	return nil
 }
 
-// DeadLetters implements [eventstore.DeadLetterReader].
-func (s *Store) DeadLetters(context.Context) iter.Seq2[eventstore.DeadLetter, error] {
+// DeadLetters implements [eventstore.DeadLetterReader]. They can be read when the store is closed, too.
+func (s *Store) DeadLetters(ctx context.Context) iter.Seq2[eventstore.DeadLetter, error] {
 	return func(yield func(eventstore.DeadLetter, error) bool) {
-		for l, err := range s.letters {
-			if !yield(l.DeadLetter, err) {
-				return
-			}
+		if err := refuse.Subscribe(s.binding); err != nil {
+			yield(eventstore.DeadLetter{}, err)
+			return
 		}
+		_ = s.deadLetters(ctx, func(l deliver.Letter) bool { return yield(l.DeadLetter, nil) }) // It never fails.
 	}
 }
 
 // Redrive implements [eventstore.Redriver].
 func (s *Store) Redrive(ctx context.Context, h eventstore.Handler) (int, error) {
-	handled, err := deliver.Redrive(ctx, s.letters, h)
-	if err != nil {
-		err = fmt.Errorf("cannot redrive all dead letters of subscription %q: %w", s.binding.Subscription, err)
-	}
-	return handled, err
+	return deliver.Redrive(ctx, s.binding, s.open, s.deadLetters, h)
 }
 
-// letters yields the dead letters that there are now.
-func (s *Store) letters(yield func(deliver.Letter, error) bool) {
-	if err := refuse.Subscribe(s.binding); err != nil {
-		yield(deliver.Letter{}, err)
-		return
-	}
+func (s *Store) deadLetters(_ context.Context, yield func(deliver.Letter) bool) error {
 	s.db.mu.Lock()
 	g := s.db.groups[s.binding.Subscription]
 	var dead []*eventstore.DeadLetter
@@ -194,10 +184,11 @@ func (s *Store) letters(yield func(deliver.Letter, error) bool) {
 				return settle(deadLetter(d.Event, attempts, cause))
 			},
 		}
-		if !yield(l, nil) {
-			return
+		if !yield(l) {
+			return nil
 		}
 	}
+	return nil
 }
 
 func deadLetter(e eventstore.Event, attempts int, cause error) *eventstore.DeadLetter {

@@ -2,14 +2,12 @@ package pulsar
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"time"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/deliver"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
-	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/refuse"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
@@ -32,23 +30,15 @@ func (s *store) deadLettersTopic() string { return s.topic(layout.PulsarDeadLett
 
 // DeadLetters implements [eventstore.DeadLetterReader].
 func (s *store) DeadLetters(ctx context.Context) iter.Seq2[eventstore.DeadLetter, error] {
-	return func(yield func(eventstore.DeadLetter, error) bool) {
-		if err := s.deadLetters(ctx, yield); err != nil {
-			yield(eventstore.DeadLetter{}, fmt.Errorf("cannot read dead letters of subscription %q of store %q: %w",
-				s.Subscription, s.Store, explain(s.Secret, err)))
-		}
-	}
+	return deliver.DeadLetters(ctx, s.Binding, s.open, s.deadLetters)
 }
 
-func (s *store) deadLetters(ctx context.Context, yield func(eventstore.DeadLetter, error) bool) error {
-	if err := refuse.Subscribe(s.Binding); err != nil {
-		return err
-	}
-	ctx, done, err := s.open.Begin(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
+func (s *store) deadLetters(ctx context.Context, yield func(deliver.Letter) bool) error {
+	return explain(s.Secret, s.readDeadLetters(ctx, yield))
+}
+
+// readDeadLetters yields letters that nobody can settle: Pulsar removes no single records.
+func (s *store) readDeadLetters(ctx context.Context, yield func(deliver.Letter) bool) error {
 	letters, err := s.scan(ctx, reading{topic: s.deadLettersTopic(), after: nowhere, ahead: readAhead})
 	if err != nil {
 		return err
@@ -63,7 +53,7 @@ func (s *store) deadLetters(ctx context.Context, yield func(eventstore.DeadLette
 		if err != nil {
 			return err
 		}
-		if !yield(d, nil) {
+		if !yield(deliver.Letter{DeadLetter: d}) {
 			return nil
 		}
 	}

@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"fmt"
 	"iter"
 
 	"github.com/redis/go-redis/v9"
@@ -10,48 +9,24 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/deliver"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
-	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/refuse"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
 // DeadLetters implements [eventstore.DeadLetterReader].
 func (s *store) DeadLetters(ctx context.Context) iter.Seq2[eventstore.DeadLetter, error] {
-	return func(yield func(eventstore.DeadLetter, error) bool) {
-		err := s.deadLetters(ctx, func(l deliver.Letter) bool { return yield(l.DeadLetter, nil) })
-		if err != nil {
-			yield(eventstore.DeadLetter{}, fmt.Errorf("cannot read dead letters of subscription %q of store %q: %w", s.Subscription, s.Store, s.explain(err)))
-		}
-	}
+	return deliver.DeadLetters(ctx, s.Binding, s.open, s.deadLetters)
 }
 
 // Redrive implements [eventstore.Redriver].
 func (s *store) Redrive(ctx context.Context, h eventstore.Handler) (int, error) {
-	handled, err := deliver.Redrive(ctx, func(yield func(deliver.Letter, error) bool) {
-		err := s.deadLetters(ctx, func(l deliver.Letter) bool { return yield(l, nil) })
-		if err != nil {
-			yield(deliver.Letter{}, s.explain(err))
-		}
-	}, h)
-	if err != nil {
-		err = fmt.Errorf("cannot redrive all dead letters of subscription %q of store %q: %w", s.Subscription, s.Store, err)
-	}
-	return handled, err
+	return deliver.Redrive(ctx, s.Binding, s.open, s.deadLetters, h)
 }
 
-// deadLetters yields those that there are now.
 func (s *store) deadLetters(ctx context.Context, yield func(deliver.Letter) bool) error {
-	if err := refuse.Subscribe(s.Binding); err != nil {
-		return err
-	}
-	ctx, done, err := s.open.Begin(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
 	for p := range s.Partitions {
 		more, err := s.deadLettersOf(ctx, p, yield)
 		if err != nil || !more {
-			return err
+			return s.explain(err)
 		}
 	}
 	return nil

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/lifetime"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/refuse"
 )
 
 // A Letter is a dead letter that can be settled, by one of its functions. Each may be called again after an error.
@@ -24,8 +26,49 @@ type Letter struct {
 // settleTimeout bounds how long a letter's fate is noted after ctx ended.
 const settleTimeout = 10 * time.Second
 
-// Redrive hands letters to a handler, as [eventstore.Redriver] says. Those that are renewed meanwhile must not be among them.
-func Redrive(ctx context.Context, letters iter.Seq2[Letter, error], h eventstore.Handler) (handled int, err error) {
+// Letters yields the dead letters that there are when it is called, and none that are renewed meanwhile.
+type Letters func(ctx context.Context, yield func(Letter) bool) error
+
+// DeadLetters is [eventstore.DeadLetterReader] for drivers, as long as the store is open.
+func DeadLetters(ctx context.Context, b eventstore.Binding, open *lifetime.Lifetime, letters Letters) iter.Seq2[eventstore.DeadLetter, error] {
+	return func(yield func(eventstore.DeadLetter, error) bool) {
+		for l, err := range letters.of(ctx, b, open) {
+			if err != nil {
+				err = fmt.Errorf("cannot read dead letters of subscription %q of store %q: %w", b.Subscription, b.Store, err)
+			}
+			if !yield(l.DeadLetter, err) {
+				return
+			}
+		}
+	}
+}
+
+// Redrive is [eventstore.Redriver] for drivers, as long as the store is open.
+func Redrive(ctx context.Context, b eventstore.Binding, open *lifetime.Lifetime, letters Letters, h eventstore.Handler) (handled int, err error) {
+	if handled, err = redrive(ctx, letters.of(ctx, b, open), h); err != nil {
+		err = fmt.Errorf("cannot redrive all dead letters of subscription %q of store %q: %w", b.Subscription, b.Store, err)
+	}
+	return handled, err
+}
+
+// of yields the letters, or why there are none.
+func (f Letters) of(ctx context.Context, b eventstore.Binding, open *lifetime.Lifetime) iter.Seq2[Letter, error] {
+	return func(yield func(Letter, error) bool) {
+		err := refuse.Subscribe(b)
+		if err == nil {
+			var done func()
+			if ctx, done, err = open.Begin(ctx); err == nil {
+				defer done()
+				err = f(ctx, func(l Letter) bool { return yield(l, nil) })
+			}
+		}
+		if err != nil {
+			yield(Letter{}, err)
+		}
+	}
+}
+
+func redrive(ctx context.Context, letters iter.Seq2[Letter, error], h eventstore.Handler) (handled int, err error) {
 	var first error
 	failed, held := 0, map[eventstore.StreamID]bool{}
 	for l, err := range letters {

@@ -61,7 +61,7 @@ func TestRedrive(t *testing.T) {
 					}
 				}
 			}
-			handled, err := Redrive(ctx, letters, func(_ context.Context, e eventstore.Event) error {
+			handled, err := redrive(ctx, letters, func(_ context.Context, e eventstore.Event) error {
 				if e.ID == tc.stopAt {
 					stop()
 				}

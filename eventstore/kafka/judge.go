@@ -49,6 +49,6 @@ func (j *judge) decode(r *kgo.Record) ([]eventstore.Event, error) { return j.app
 
 // appendEvents is decode, but appends the events to others.
 func (j *judge) appendEvents(events []eventstore.Event, r *kgo.Record) ([]eventstore.Event, error) {
-	j.fields = appendFields(j.fields[:0], r)
+	j.fields = appendHeaders(j.fields[:0], r)
 	return appendEvents(events, r, j.fields)
 }

@@ -210,6 +210,7 @@ func (p *partition) note(records []*kgo.Record, counts []bool) {
 func (p *partition) Done(r deliver.Record) {
 	offset, _ := strconv.ParseInt(r.ID, 10, 64)
 	p.Forget(r)
+	clear(r.Events) // Others that are not done share their piece of memory, and must not keep what these have.
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.done.finish(offset)

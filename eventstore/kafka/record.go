@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/arbiter"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
 )
 
@@ -42,35 +44,41 @@ func message(key string, fields record.Fields) *kgo.Record {
 }
 
 // fieldsOf is the inverse of message.
-func fieldsOf(r *kgo.Record) record.Fields { return appendFields(nil, r) }
+func fieldsOf(r *kgo.Record) record.Fields {
+	return append(appendHeaders(nil, r), record.Field{Name: record.Data, Value: string(r.Value)})
+}
 
-// appendFields is fieldsOf into what there is room for. All values share one piece of memory: there are many, and short.
-func appendFields(fields record.Fields, r *kgo.Record) record.Fields {
-	size := len(r.Value)
+// appendHeaders appends the fields that are headers, without those that say nothing about an event. All values share one
+// piece of memory: there are many, and short.
+func appendHeaders(fields record.Fields, r *kgo.Record) record.Fields {
+	size := 0
 	for i := range r.Headers {
 		size += len(r.Headers[i].Value)
 	}
 	var all strings.Builder
 	all.Grow(size)
-	add := func(name string, value []byte) {
-		from := all.Len()
-		all.Write(value)
-		fields = append(fields, record.Field{Name: name, Value: all.String()[from:]})
-	}
 	fields = slices.Grow(fields, len(r.Headers)+1)
 	for i := range r.Headers {
-		add(r.Headers[i].Key, r.Headers[i].Value)
+		h := &r.Headers[i]
+		if h.Key == arbiter.Attempt || h.Key == record.Source {
+			continue
+		}
+		from := all.Len()
+		all.Write(h.Value)
+		fields = append(fields, record.Field{Name: h.Key, Value: all.String()[from:]})
 	}
-	add(record.Data, r.Value)
 	return fields
 }
 
 // decode returns the events of a record, with their positions.
-func decode(r *kgo.Record) ([]eventstore.Event, error) { return appendEvents(nil, r, fieldsOf(r)) }
+func decode(r *kgo.Record) ([]eventstore.Event, error) {
+	return appendEvents(nil, r, appendHeaders(nil, r))
+}
 
-func appendEvents(events []eventstore.Event, r *kgo.Record, fields record.Fields) ([]eventstore.Event, error) {
+// appendEvents is decode, but appends the events to others. The record's headers were read already.
+func appendEvents(events []eventstore.Event, r *kgo.Record, headers record.Fields) ([]eventstore.Event, error) {
 	n := len(events)
-	events, err := record.Append(events, fields)
+	events, err := record.Append(events, headers, bytes.Clone(r.Value)) // What was received is one piece, and had stayed whole.
 	if err != nil {
 		return events, fmt.Errorf("record at offset %d of partition %d: %w", r.Offset, r.Partition, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/deliver"
@@ -26,8 +27,12 @@ const (
 	// answerTimeout bounds a request that goes on when its caller stops.
 	answerTimeout = 5 * time.Second
 
-	// pollRecords is how many records are taken from the client at a time.
-	pollRecords = 10_000
+	// fetchBytes is about how much is fetched at a time, as it is compressed. As much waits in the client while what came
+	// before is delivered.
+	fetchBytes = 2 << 20
+
+	// askAtOnce is of how many partitions the brokers are asked at the same time.
+	askAtOnce = 16
 
 	// patience is how long a partition that has enough records may keep others waiting. Then it is paused, which costs the
 	// records that the client has read ahead: they are read again.
@@ -88,6 +93,7 @@ func (c *consumer) options() []kgo.Opt {
 		kgo.SessionTimeout(sessionTimeout),
 		kgo.RebalanceTimeout(2*c.Delivery.Grace + 30*time.Second), // Whoever gives a partition up waits for handlers.
 		kgo.DisableAutoCommit(),
+		kgo.FetchMaxBytes(fetchBytes),
 		kgo.BlockRebalanceOnPoll(), // So that nothing is delivered of a partition that was given up.
 		kgo.KeepControlRecords(),   // Their offsets are committed too.
 		kgo.ConsumeResetOffset(missing),
@@ -110,7 +116,7 @@ func (c *consumer) options() []kgo.Opt {
 func (c *consumer) poll(ctx context.Context) {
 	for {
 		c.drain(ctx)
-		fetches := c.client.PollRecords(ctx, pollRecords)
+		fetches := c.client.PollFetches(ctx)
 		if ctx.Err() != nil || fetches.IsClientClosed() {
 			return
 		}
@@ -203,26 +209,35 @@ func (c *consumer) fetched(_ context.Context, _ *kgo.Client, r *kmsg.OffsetFetch
 
 // adjust looks at the positions that the group has, before anything is read.
 func (c *consumer) adjust(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	var mu sync.Mutex
+	asked, asking := errgroup.WithContext(ctx)
+	asked.SetLimit(askAtOnce)
+	adjusted := map[string]map[int32]kgo.Offset{}
 	for topic, places := range offsets {
+		adjusted[topic] = map[int32]kgo.Offset{}
 		for p, committed := range places {
 			if int(p) >= c.store.Partitions { // Somebody added it: nobody appends there, and nobody reads.
-				delete(places, p)
 				continue
 			}
-			from, err := c.position(ctx, p, committed.EpochOffset().Offset)
-			if err == nil {
-				from, err = c.begin(ctx, p, from)
-			}
-			if err != nil {
-				if ctx.Err() == nil && !c.store.logins.passes(err) {
-					c.fail(err)
+			asked.Go(func() error {
+				from, err := c.position(asking, p, committed.EpochOffset().Offset)
+				if err == nil {
+					from, err = c.begin(asking, p, from)
 				}
-				return nil, err
-			}
-			offsets[topic][p] = kgo.NewOffset().At(from)
+				mu.Lock()
+				defer mu.Unlock()
+				adjusted[topic][p] = kgo.NewOffset().At(from)
+				return err
+			})
 		}
 	}
-	return offsets, nil
+	if err := asked.Wait(); err != nil {
+		if ctx.Err() == nil && !c.store.logins.passes(err) {
+			c.fail(err)
+		}
+		return nil, err
+	}
+	return adjusted, nil
 }
 
 // begin tells a partition its position, and returns from where on to read it. While nobody else in this process reads what is

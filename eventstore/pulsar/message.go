@@ -1,6 +1,7 @@
 package pulsar
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/apache/pulsar-client-go/pulsar"
@@ -25,17 +26,22 @@ func message(key string, fields record.Fields) *pulsar.ProducerMessage {
 
 // fieldsOf is the inverse of message.
 func fieldsOf(m pulsar.Message) record.Fields {
-	properties := m.Properties()
-	fields := make(record.Fields, 0, len(properties)+1)
-	for name, value := range properties {
+	return append(properties(m), record.Field{Name: record.Data, Value: string(m.Payload())})
+}
+
+// properties returns the fields that are properties.
+func properties(m pulsar.Message) record.Fields {
+	all := m.Properties()
+	fields := make(record.Fields, 0, len(all)+1)
+	for name, value := range all {
 		fields = append(fields, record.Field{Name: name, Value: value})
 	}
-	return append(fields, record.Field{Name: record.Data, Value: string(m.Payload())})
+	return fields
 }
 
 // decode returns the events of a record, with their positions.
 func decode(partition int, m pulsar.Message) ([]eventstore.Event, error) {
-	events, err := record.Decode(fieldsOf(m))
+	events, err := record.Append(nil, properties(m), bytes.Clone(m.Payload()))
 	if err != nil {
 		return nil, fmt.Errorf("record at %s of partition %d: %w", cursor{place: placeOf(m.ID())}, partition, err)
 	}

@@ -104,7 +104,7 @@ func decode(p int, m redis.XMessage) ([]eventstore.Event, error) {
 // appendEvents is decode, but appends the events to others.
 func appendEvents(events []eventstore.Event, p int, at entryID, m redis.XMessage) ([]eventstore.Event, error) {
 	n := len(events)
-	events, err := record.Append(events, fieldsOf(m.Values))
+	events, err := record.Append(events, fieldsOf(m.Values), nil)
 	if err != nil {
 		return events, fmt.Errorf("entry %s of partition %d: %w", m.ID, p, err)
 	}

@@ -213,6 +213,9 @@ func (p *partition) judge(e *Entry) (counts bool) {
 		p.index.add(h, e)
 	}
 	p.note(e, counts && !known)
+	if len(p.attempts) == 0 { // As always while a process only reads.
+		return counts
+	}
 	if n, ok := p.ours(e.attempt); ok && p.attempts[n] != nil {
 		v := verdict{counts: counts}
 		if h != nil {

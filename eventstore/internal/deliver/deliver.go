@@ -49,7 +49,17 @@ type Queue struct {
 	wg       sync.WaitGroup
 
 	mu      sync.Mutex
-	waiting map[eventstore.StreamID][]Record // A stream is in it while one goroutine works on it.
+	waiting map[eventstore.StreamID]*line // A stream is in it while one goroutine works on it.
+}
+
+// A line is the records of a stream that wait, in order.
+type line struct{ first, last *place }
+
+// A place is one in a line.
+type place struct {
+	Record
+
+	next *place
 }
 
 // turn is how many records of a stream are delivered until others get its slot, if they wait for one.
@@ -59,16 +69,22 @@ const turn = 16
 func (q *Queue) Add(records ...Record) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for i, r := range records {
-		if q.delivery.Unordered || len(r.Events) == 0 {
-			q.wg.Go(func() { q.deliver(records[i : i+1]) })
+	places := make([]place, len(records)) // One piece of memory, as there are many.
+	for i := range records {
+		p := &places[i]
+		if p.Record = records[i]; q.delivery.Unordered || len(p.Events) == 0 {
+			q.wg.Go(func() { q.deliver(p) })
 			continue
 		}
-		stream := r.Events[0].Stream
-		busy, ok := q.waiting[stream]
-		q.waiting[stream] = append(busy, r)
-		if !ok {
+		stream := p.Events[0].Stream
+		switch l := q.waiting[stream]; {
+		case l == nil:
+			q.waiting[stream] = &line{p, p}
 			q.wg.Go(func() { q.drain(stream) })
+		case l.first == nil:
+			l.first, l.last = p, p
+		default:
+			l.last.next, l.last = p, p
 		}
 	}
 }
@@ -77,40 +93,42 @@ func (q *Queue) Add(records ...Record) {
 func (q *Queue) Wait() { q.wg.Wait() }
 
 func (q *Queue) drain(stream eventstore.StreamID) {
-	for records := q.next(stream); len(records) > 0; records = q.next(stream) {
-		if !q.deliver(records) {
+	for first := q.next(stream); first != nil; first = q.next(stream) {
+		if !q.deliver(first) {
 			return // Stopped. The stream stays in waiting, so that nothing overtakes.
 		}
 	}
 }
 
-func (q *Queue) next(stream eventstore.StreamID) []Record {
+// next takes all that wait out of a stream's line.
+func (q *Queue) next(stream eventstore.StreamID) (first *place) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	rest := q.waiting[stream]
-	if len(rest) == 0 {
+	l := q.waiting[stream]
+	if first = l.first; first == nil {
 		delete(q.waiting, stream)
-		return nil
 	}
-	n := min(len(rest), turn)
-	q.waiting[stream] = rest[n:]
-	return rest[:n]
+	*l = line{}
+	return first
 }
 
-// deliver reports whether the records are done.
-func (q *Queue) deliver(records []Record) bool {
+// deliver reports whether the records from a place on are done.
+func (q *Queue) deliver(first *place) bool {
 	w := worker{Queue: q}
 	defer w.leave()
-	for _, r := range records {
-		for i, e := range r.Events {
-			if len(q.delivery.EventTypes) > 0 && !slices.Contains(q.delivery.EventTypes, e.Type) {
+	for n, p := 0, first; p != nil; n, p = n+1, p.next {
+		if n%turn == 0 {
+			w.leave()
+		}
+		for i := range p.Events {
+			if len(q.delivery.EventTypes) > 0 && !slices.Contains(q.delivery.EventTypes, p.Events[i].Type) {
 				continue
 			}
-			if !w.event(r, i) {
+			if !w.event(&p.Record, i) {
 				return false
 			}
 		}
-		q.log.Done(r)
+		q.log.Done(p.Record)
 	}
 	return true
 }
@@ -142,8 +160,8 @@ func (w *worker) leave() {
 }
 
 // event reports whether the i-th event was handled or given up; if not, the queue was stopped.
-func (w *worker) event(r Record, i int) bool {
-	attempts, dead := w.log.Attempts(r, i)
+func (w *worker) event(r *Record, i int) bool {
+	attempts, dead := w.log.Attempts(*r, i)
 	if dead {
 		return true
 	}
@@ -171,17 +189,17 @@ func (w *worker) event(r Record, i int) bool {
 			w.fail(fmt.Errorf("cannot handle event %s of %s, and the subscription has no dead letters: %w", r.Events[i].ID, r.Events[i].Stream, err))
 			return false
 		}
-		_ = w.log.Failed(w.work, r, i, attempts) // At worst the event is tried more often.
+		_ = w.log.Failed(w.work, *r, i, attempts) // At worst the event is tried more often.
 		if !w.sleep(w.delivery.Backoff(attempts)) {
 			return false
 		}
 	}
 }
 
-func (w *worker) bury(r Record, i, attempts int, cause error) bool {
+func (w *worker) bury(r *Record, i, attempts int, cause error) bool {
 	w.leave()
 	for n := 1; ; n++ {
-		if err := w.log.Dead(w.work, r, i, attempts, cause); err == nil {
+		if err := w.log.Dead(w.work, *r, i, attempts, cause); err == nil {
 			return true
 		}
 		if !w.sleep(w.delivery.Backoff(n)) {

@@ -90,7 +90,7 @@ func isJSON(contentType string) bool {
 
 func (v *envelope) appendBatch(events []eventstore.Event) ([]eventstore.Event, error) {
 	var batch []map[string]json.RawMessage
-	if err := json.Unmarshal([]byte(v.data), &batch); err != nil {
+	if err := json.Unmarshal(v.data, &batch); err != nil {
 		return events, fmt.Errorf("batch is not valid JSON: %w", err)
 	}
 	if len(batch) == 0 || strconv.Itoa(len(batch)) != v.count {

@@ -98,11 +98,14 @@ func Size(fields Fields) (bytes int) {
 }
 
 // Decode returns the events of a record, without Position and Recorded. It refuses what it cannot understand whole.
-func Decode(fields Fields) ([]eventstore.Event, error) { return Append(nil, fields) }
+func Decode(fields Fields) ([]eventstore.Event, error) { return Append(nil, fields, nil) }
 
-// Append is Decode, but appends the events to others.
-func Append(events []eventstore.Event, fields Fields) ([]eventstore.Event, error) {
+// Append is Decode, but appends the events to others. Where fields have no [Data], the payload is data, which an event keeps.
+func Append(events []eventstore.Event, fields Fields, data []byte) ([]eventstore.Event, error) {
 	v := open(fields)
+	if len(data) > 0 {
+		v.data = data
+	}
 	stream, err := eventstore.ParseStreamID(v.subject)
 	if err != nil {
 		return events, fmt.Errorf("cannot decode record: %w", err)
@@ -133,9 +136,10 @@ func Append(events []eventstore.Event, fields Fields) ([]eventstore.Event, error
 type envelope struct {
 	eventstore.Event // ID, Type, ContentType, CorrelationID, CausationID and Metadata.
 
-	specVersion, subject, time, count, data string
+	specVersion, subject, time, count string
 
 	version *string // nil: the record has none.
+	data    []byte
 }
 
 // open reads all fields once: consumers do it for every record.
@@ -164,7 +168,7 @@ func open(fields Fields) (v envelope) {
 		case CausationID:
 			v.CausationID = value
 		case Data:
-			v.data = value
+			v.data = []byte(value)
 		default:
 			if attribute, ok := strings.CutPrefix(name, attributePrefix); ok && !slices.Contains(known, attribute) {
 				if v.Metadata == nil {
@@ -189,8 +193,8 @@ func (v *envelope) decodeVersion() (eventstore.Version, error) {
 }
 
 func (v *envelope) append(events []eventstore.Event) ([]eventstore.Event, error) {
-	if v.data != "" {
-		v.Data = []byte(v.data)
+	if len(v.data) > 0 {
+		v.Data = v.data
 	}
 	err := finish(&v.Event, v.specVersion, v.time)
 	return append(events, v.Event), err

@@ -10,6 +10,7 @@ import (
 
 // Done implements [deliver.Log].
 func (p *partition) Done(r deliver.Record) {
+	clear(r.Events) // Others that are not done share their piece of memory, and must not keep what these have.
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.done = append(p.done, r.ID)

@@ -68,7 +68,7 @@ func TestMeasure(t *testing.T) {
 	}
 	size := sizes{round: 100 * time.Millisecond, rounds: 1, inFlight: []int{1, 16}, consumed: 500, streams: 100, indexed: 500, loads: 10}
 	if *output != "" {
-		size = sizes{round: 5 * time.Second, rounds: 3, inFlight: []int{1, 128, 1024}, consumed: 200_000, streams: 50_000, indexed: 1_000_000, loads: 1000}
+		size = sizes{round: 5 * time.Second, rounds: 3, inFlight: []int{1, 128, 1024}, consumed: 500_000, streams: 50_000, indexed: 1_000_000, loads: 1000}
 	}
 	t.Log(size)
 	r := &report.Report{}

@@ -153,8 +153,11 @@ func ExampleInbox() {
 
 	inbox := redisinbox.Inbox{Client: client, Consumer: "mail"}
 	_ = store.Subscribe(ctx, func(ctx context.Context, e eventstore.Event) error {
-		return inbox.Once(ctx, e, func(context.Context) error {
+		return inbox.Once(ctx, e, func(ctx context.Context) error {
 			fmt.Println("a mail for", e.Stream)
+			if errors.Is(context.Cause(ctx), redisinbox.ErrLeaseLost) {
+				fmt.Println("another process may send it too")
+			}
 			return nil
 		})
 	})

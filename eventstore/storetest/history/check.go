@@ -54,7 +54,7 @@ func lines(operations []Operation) string {
 
 func checkStream(operations []Operation) error {
 	last := operations[len(operations)-1]
-	if last.isAppend() || last.After != 0 || last.Outcome != succeeded {
+	if last.isAppend() || last.After != 0 || last.Outcome != Succeeded {
 		return fmt.Errorf("it was not read in the end: %s", last)
 	}
 	places := map[string]int{} // Of events in the stream.
@@ -90,7 +90,7 @@ func checkStream(operations []Operation) error {
 // it, only versions are left to be put in order. It decides whether an append of unknown outcome happened.
 func settle(o Operation, final []string, places map[string]int) (settled Operation, happened bool, err error) {
 	if !o.isAppend() {
-		return o, o.Outcome == succeeded, settleRead(o, final)
+		return o, o.Outcome == Succeeded, settleRead(o, final)
 	}
 	at, there := places[o.IDs[0]]
 	if there && (len(final) < at+len(o.IDs) || !slices.Equal(final[at:at+len(o.IDs)], o.IDs)) {
@@ -98,22 +98,22 @@ func settle(o Operation, final []string, places map[string]int) (settled Operati
 	}
 	version := eventstore.Version(at + len(o.IDs))
 	switch {
-	case o.Outcome == succeeded && !there:
+	case o.Outcome == Succeeded && !there:
 		return o, false, fmt.Errorf("an acknowledged append is lost")
-	case o.Outcome == succeeded && o.Version != version:
+	case o.Outcome == Succeeded && o.Version != version:
 		return o, false, fmt.Errorf("an append was acknowledged with another version than %d, which it has", version)
-	case o.Outcome == conflict && there:
+	case o.Outcome == Conflict && there:
 		return o, false, fmt.Errorf("an append ended in a conflict, and is there as version %d", version)
-	case o.Outcome == failed && there:
+	case o.Outcome == Failed && there:
 		return o, false, fmt.Errorf("an append failed for certain, and is there as version %d", version)
-	case o.Outcome == unknown && there: // It happened after its call, and nobody knows until when it may have.
-		o.Outcome, o.Version, o.Return = succeeded, version, math.MaxInt64
+	case o.Outcome == Unknown && there: // It happened after its call, and nobody knows until when it may have.
+		o.Outcome, o.Version, o.Return = Succeeded, version, math.MaxInt64
 	}
-	return o, o.Outcome == succeeded || o.Outcome == conflict, nil
+	return o, o.Outcome == Succeeded || o.Outcome == Conflict, nil
 }
 
 func settleRead(o Operation, final []string) error {
-	if o.Outcome != succeeded {
+	if o.Outcome != Succeeded {
 		return nil
 	}
 	from, to := int(o.After), int(o.After)+len(o.Read)
@@ -133,7 +133,7 @@ var model = porcupine.Model{
 			return version <= o.After, version
 		case !o.isAppend():
 			return version == o.Version, version
-		case o.Outcome == conflict:
+		case o.Outcome == Conflict:
 			return version == o.Version && version != o.Expected, version
 		default:
 			return (version == o.Expected || o.Expected == eventstore.Any) && next == o.Version, next

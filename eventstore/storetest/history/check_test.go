@@ -18,7 +18,7 @@ func at(from, to time.Duration, o Operation) Operation {
 }
 
 func appended(expected, version eventstore.Version, ids ...string) Operation {
-	return Operation{IDs: ids, Expected: expected, Outcome: succeeded, Version: version}
+	return Operation{IDs: ids, Expected: expected, Outcome: Succeeded, Version: version}
 }
 
 func ended(outcome string, expected, version eventstore.Version, ids ...string) Operation {
@@ -26,7 +26,7 @@ func ended(outcome string, expected, version eventstore.Version, ids ...string) 
 }
 
 func saw(after eventstore.Version, ids ...string) Operation {
-	return Operation{After: after, Outcome: succeeded, Version: after + eventstore.Version(len(ids)), Read: ids}
+	return Operation{After: after, Outcome: Succeeded, Version: after + eventstore.Version(len(ids)), Read: ids}
 }
 
 func TestCheck(t *testing.T) {
@@ -47,12 +47,12 @@ func TestCheck(t *testing.T) {
 		"UnknownHappened": {
 			reason: "It may happen long after its caller gave up.",
 			in: []Operation{
-				at(1, 2, ended(unknown, 0, 0, "a")), at(3, 4, saw(0)), at(5, 6, saw(0)), at(7, 8, saw(0, "a")), at(9, 10, saw(0, "a")),
+				at(1, 2, ended(Unknown, 0, 0, "a")), at(3, 4, saw(0)), at(5, 6, saw(0)), at(7, 8, saw(0, "a")), at(9, 10, saw(0, "a")),
 			},
 		},
 		"UnknownNever": {
 			reason: "Nor must it happen.",
-			in:     []Operation{at(1, 2, ended(unknown, 0, 0, "a")), at(3, 4, appended(0, 1, "b")), at(5, 6, saw(0, "b"))},
+			in:     []Operation{at(1, 2, ended(Unknown, 0, 0, "a")), at(3, 4, appended(0, 1, "b")), at(5, 6, saw(0, "b"))},
 		},
 		"Lost": {
 			reason: "What was acknowledged is there.",
@@ -71,17 +71,17 @@ func TestCheck(t *testing.T) {
 		},
 		"LyingConflict": {
 			reason: "An append that is told of a conflict has not happened.",
-			in:     []Operation{at(1, 2, appended(0, 1, "a")), at(3, 4, ended(conflict, 0, 1, "b")), at(5, 6, saw(0, "a", "b"))},
+			in:     []Operation{at(1, 2, appended(0, 1, "a")), at(3, 4, ended(Conflict, 0, 1, "b")), at(5, 6, saw(0, "a", "b"))},
 			want:   "ended in a conflict, and is there",
 		},
 		"NeedlessConflict": {
 			reason: "There is no conflict at the expected version.",
-			in:     []Operation{at(1, 2, appended(0, 1, "a")), at(3, 4, ended(conflict, 1, 1, "b")), at(5, 6, saw(0, "a"))},
+			in:     []Operation{at(1, 2, appended(0, 1, "a")), at(3, 4, ended(Conflict, 1, 1, "b")), at(5, 6, saw(0, "a"))},
 			want:   "not linearizable",
 		},
 		"LyingFailure": {
 			reason: "What failed for certain has not happened.",
-			in:     []Operation{at(1, 2, ended(failed, 0, 0, "a")), at(5, 6, saw(0, "a"))},
+			in:     []Operation{at(1, 2, ended(Failed, 0, 0, "a")), at(5, 6, saw(0, "a"))},
 			want:   "failed for certain, and is there",
 		},
 		"StaleRead": {
@@ -92,7 +92,7 @@ func TestCheck(t *testing.T) {
 		"SeenAndGone": {
 			reason: "What was seen once is seen by all who come later.",
 			in: []Operation{
-				at(1, end, ended(unknown, 0, 0, "a")), at(3, 4, saw(0, "a")), at(5, 6, saw(0)), at(7, 8, saw(0, "a")),
+				at(1, end, ended(Unknown, 0, 0, "a")), at(3, 4, saw(0, "a")), at(5, 6, saw(0)), at(7, 8, saw(0, "a")),
 			},
 			want: "not linearizable",
 		},
@@ -103,7 +103,7 @@ func TestCheck(t *testing.T) {
 		},
 		"Torn": {
 			reason: "An append is there as a whole.",
-			in:     []Operation{at(1, 2, ended(unknown, 0, 0, "a", "b")), at(3, 4, saw(0, "a"))},
+			in:     []Operation{at(1, 2, ended(Unknown, 0, 0, "a", "b")), at(3, 4, saw(0, "a"))},
 			want:   "torn",
 		},
 		"Twice": {

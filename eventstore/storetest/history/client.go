@@ -26,10 +26,10 @@ func (r *run) client(ctx context.Context, c int) {
 		o.Client = c
 		o = r.persist(ctx, rng, c%r.Processes, o)
 		r.note(o)
-		if o.Outcome == succeeded || o.Outcome == conflict {
+		if o.Outcome == Succeeded || o.Outcome == Conflict {
 			known[o.Stream] = o.Version
 		}
-		if o.Outcome == failed {
+		if o.Outcome == Failed {
 			pause(ctx, 20*time.Millisecond) // Its broker is away.
 		}
 	}
@@ -60,10 +60,10 @@ func (r *run) persist(ctx context.Context, rng *rand.Rand, process int, o Operat
 	for range 1 + repeats*min(1, rng.IntN(3)) {
 		o = r.do(process, o)
 		// An earlier copy that is under way could succeed yet, when the stream is at the expected version.
-		if doubtful && (o.Outcome == failed || o.Outcome == conflict && o.Version < o.Expected) {
-			o.Outcome = unknown
+		if doubtful && (o.Outcome == Failed || o.Outcome == Conflict && o.Version < o.Expected) {
+			o.Outcome = Unknown
 		}
-		if o.Outcome != unknown || !o.isAppend() || o.Expected == eventstore.Any || ctx.Err() != nil {
+		if o.Outcome != Unknown || !o.isAppend() || o.Expected == eventstore.Any || ctx.Err() != nil {
 			break
 		}
 		doubtful = true

@@ -8,12 +8,12 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 )
 
-// What came of an operation.
+// Outcomes of an operation.
 const (
-	succeeded = "succeeded"
-	conflict  = "conflict" // The stream was at another version.
-	unknown   = "unknown"  // It may have happened or not, or may happen yet.
-	failed    = "failed"   // For certain it did not happen.
+	Succeeded = "succeeded"
+	Conflict  = "conflict" // The stream was at another version.
+	Unknown   = "unknown"  // It may have happened or not, or may happen yet.
+	Failed    = "failed"   // For certain it did not happen.
 )
 
 // An Operation is an append or a read of one stream, by one client, and what came of it.
@@ -47,9 +47,9 @@ func (o Operation) String() string {
 	switch {
 	case o.Error != "":
 		out += ": " + o.Error
-	case o.Outcome == conflict || o.isAppend() && o.Outcome == succeeded:
+	case o.Outcome == Conflict || o.isAppend() && o.Outcome == Succeeded:
 		out = fmt.Sprintf("%s, version %d", o.Outcome, o.Version)
-	case o.Outcome == succeeded:
+	case o.Outcome == Succeeded:
 		out = fmt.Sprintf("%d events to version %d", len(o.Read), o.Version)
 	}
 	return fmt.Sprintf("%12s to %12s  client %d: %s = %s", o.Call, o.Return, o.Client, call, out)

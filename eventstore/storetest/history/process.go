@@ -88,7 +88,7 @@ func (p *process) listen(in *json.Decoder) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, waiting := range p.waiting {
-		waiting <- response{Outcome: unknown, Error: "the process has ended"}
+		waiting <- response{Outcome: Unknown, Error: "the process has ended"}
 	}
 	p.waiting = nil
 	close(p.gone)
@@ -100,7 +100,7 @@ func (p *process) do(r request) response {
 	p.mu.Lock()
 	if p.waiting == nil {
 		p.mu.Unlock()
-		return response{Outcome: failed, Error: "the process has ended"}
+		return response{Outcome: Failed, Error: "the process has ended"}
 	}
 	p.last++
 	r.ID = p.last

@@ -67,7 +67,7 @@ func (r Result) String() string {
 		faults = append(faults, fmt.Sprintf("%s: %d", name, r.Faults[name]))
 	}
 	return fmt.Sprintf("%d operations in %s, %d of them conflicts, %d of unknown outcome, %d failed; %s", len(r.History),
-		r.Took.Round(time.Millisecond), tally[conflict], tally[unknown], tally[failed], strings.Join(faults, ", "))
+		r.Took.Round(time.Millisecond), tally[Conflict], tally[Unknown], tally[Failed], strings.Join(faults, ", "))
 }
 
 // Run makes a history, and checks it.
@@ -204,7 +204,7 @@ func (r *run) readAll(ctx context.Context) error {
 	for stream := range streams {
 		for deadline := time.Now().Add(patience); ; {
 			o := r.do(0, Operation{Client: r.Processes * r.Clients, Stream: stream})
-			if o.Outcome == succeeded {
+			if o.Outcome == Succeeded {
 				r.history = append(r.history, o)
 				break
 			}

@@ -105,24 +105,24 @@ func call(ctx context.Context, store eventstore.Store, r request) response {
 	c, isConflict := errors.AsType[*eventstore.ConcurrencyError](err)
 	switch {
 	case err == nil:
-		return response{ID: r.ID, Outcome: succeeded, Version: v}
+		return response{ID: r.ID, Outcome: Succeeded, Version: v}
 	case isConflict:
-		return response{ID: r.ID, Outcome: conflict, Version: c.Actual}
+		return response{ID: r.ID, Outcome: Conflict, Version: c.Actual}
 	case errors.Is(err, eventstore.ErrUnknownOutcome):
-		return response{ID: r.ID, Outcome: unknown, Error: err.Error()}
+		return response{ID: r.ID, Outcome: Unknown, Error: err.Error()}
 	default:
-		return response{ID: r.ID, Outcome: failed, Error: err.Error()}
+		return response{ID: r.ID, Outcome: Failed, Error: err.Error()}
 	}
 }
 
 func read(ctx context.Context, store eventstore.Store, r request) response {
-	out := response{ID: r.ID, Outcome: succeeded, Version: r.After}
+	out := response{ID: r.ID, Outcome: Succeeded, Version: r.After}
 	for e, err := range store.Read(ctx, r.Stream, r.After) {
 		if err == nil && e.Version != out.Version+1 {
 			err = fmt.Errorf("event %s has version %d after version %d", e.ID, e.Version, out.Version)
 		}
 		if err != nil {
-			return response{ID: r.ID, Outcome: failed, Error: err.Error()}
+			return response{ID: r.ID, Outcome: Failed, Error: err.Error()}
 		}
 		out.Version, out.Read = e.Version, append(out.Read, e.ID)
 	}

@@ -52,7 +52,7 @@ func TestLogged(t *testing.T) {
 	_ = store.Close()
 
 	want := `level=DEBUG msg=append stream=order/42 expected=0 events=1 version=1
-level=DEBUG msg=append stream=order/42 expected=0 events=1 version=0 error="stream is at version 1, expected 0"
+level=DEBUG msg=append stream=order/42 expected=0 events=1 version=0 error="cannot append to order/42: stream is at version 1, expected 0"
 level=WARN msg=append stream=/ expected=0 events=1 version=0 error="cannot use stream \"/\": it needs a type and an id, as in order/42"
 level=DEBUG msg=read stream=order/42 after=0 events=1
 level=DEBUG msg=replay after="" live=false events=1

@@ -7,7 +7,7 @@ import (
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/arbiter"
-	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/refuse"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/guard"
 )
 
 // readBytes is how much one request for several records gets.
@@ -15,29 +15,9 @@ const readBytes = 1 << 18
 
 // Read implements [eventstore.Reader].
 func (s *store) Read(ctx context.Context, stream eventstore.StreamID, after eventstore.Version) iter.Seq2[eventstore.Event, error] {
-	return func(yield func(eventstore.Event, error) bool) {
-		if err := s.read(ctx, stream, max(after, 0), yield); err != nil {
-			yield(eventstore.Event{}, fmt.Errorf("cannot read %s: %w", stream, explain(s.Secret, err)))
-		}
-	}
-}
-
-func (s *store) read(ctx context.Context, stream eventstore.StreamID, after eventstore.Version, yield func(eventstore.Event, error) bool) error {
-	if err := refuse.Read(s.Binding); err != nil {
-		return err
-	}
-	if err := stream.Validate(); err != nil {
-		return err
-	}
-	ctx, done, err := s.open.Begin(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return s.arbiter.Read(ctx, stream, after, s.fetch, yield)
+	return guard.Read(ctx, s.Binding, s.open, stream, func(ctx context.Context, yield func(eventstore.Event, error) bool) error {
+		return explain(s.Secret, s.arbiter.Read(ctx, stream, max(after, 0), s.fetch, yield))
+	})
 }
 
 // fetch is [arbiter.Fetch].

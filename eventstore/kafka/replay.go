@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/guard"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
 )
 
@@ -19,22 +20,12 @@ const replayBytes = 1 << 20
 
 // Replay implements [eventstore.Reader]. Partitions are merged by the time that the brokers put into the records.
 func (s *store) Replay(ctx context.Context, from eventstore.Start) iter.Seq2[eventstore.Event, error] {
-	return func(yield func(eventstore.Event, error) bool) {
-		if err := s.replay(ctx, from, yield); err != nil {
-			yield(eventstore.Event{}, fmt.Errorf("cannot replay store %q: %w", s.Store, explain(s.Secret, err)))
-		}
-	}
+	return guard.Replay(ctx, s.Binding, s.open, func(ctx context.Context, yield func(eventstore.Event, error) bool) error {
+		return explain(s.Secret, s.replay(ctx, from, yield))
+	})
 }
 
 func (s *store) replay(ctx context.Context, from eventstore.Start, yield func(eventstore.Event, error) bool) error {
-	ctx, done, err := s.open.Begin(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
 	reels, err := s.reels(ctx, from)
 	if err != nil {
 		return err
@@ -42,9 +33,6 @@ func (s *store) replay(ctx context.Context, from eventstore.Start, yield func(ev
 	more, err := s.merge(ctx, reels, yield)
 	if err == nil && more && from.Live {
 		err = s.follow(ctx, reels, yield)
-	}
-	if err != nil && ctx.Err() != nil {
-		return context.Cause(ctx)
 	}
 	return err
 }

@@ -2,14 +2,13 @@ package kafka
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/guard"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
-	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/refuse"
 )
 
 // snapshots finds the snapshot of a stream in the compacted topic. A partition of it is read once, when it is first needed,
@@ -128,27 +127,12 @@ func (s *shelf) put(r *kgo.Record) {
 
 // SaveSnapshot implements [eventstore.Snapshots].
 func (s *store) SaveSnapshot(ctx context.Context, snapshot eventstore.Snapshot) error {
-	if err := refuse.Snapshots(s.Binding); err != nil {
-		return err
-	}
-	if err := refuse.Writes(s.Binding); err != nil {
-		return err
-	}
-	if err := snapshot.Stream.Validate(); err != nil {
-		return err
-	}
-	if err := s.saveSnapshot(ctx, snapshot); err != nil {
-		return fmt.Errorf("cannot save snapshot of %s: %w", snapshot.Stream, explain(s.Secret, err))
-	}
-	return nil
+	return guard.SaveSnapshot(ctx, s.Binding, s.open, snapshot.Stream, func(ctx context.Context) error {
+		return explain(s.Secret, s.saveSnapshot(ctx, snapshot))
+	})
 }
 
 func (s *store) saveSnapshot(ctx context.Context, snapshot eventstore.Snapshot) error {
-	ctx, done, err := s.open.Begin(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
 	partition := s.partition(snapshot.Stream)
 	there, err := s.snapshots.find(ctx, partition, snapshot.Stream.String())
 	if err != nil {
@@ -166,31 +150,14 @@ func (s *store) saveSnapshot(ctx context.Context, snapshot eventstore.Snapshot) 
 
 // LoadSnapshot implements [eventstore.Snapshots].
 func (s *store) LoadSnapshot(ctx context.Context, stream eventstore.StreamID) (eventstore.Snapshot, error) {
-	if err := refuse.Snapshots(s.Binding); err != nil {
-		return eventstore.Snapshot{}, err
-	}
-	if err := stream.Validate(); err != nil {
-		return eventstore.Snapshot{}, err
-	}
-	snapshot, err := s.loadSnapshot(ctx, stream)
-	if err != nil {
-		return snapshot, fmt.Errorf("cannot load snapshot of %s: %w", stream, explain(s.Secret, err))
-	}
-	return snapshot, nil
-}
-
-func (s *store) loadSnapshot(ctx context.Context, stream eventstore.StreamID) (eventstore.Snapshot, error) {
-	ctx, done, err := s.open.Begin(ctx)
-	if err != nil {
-		return eventstore.Snapshot{}, err
-	}
-	defer done()
-	r, err := s.snapshots.find(ctx, s.partition(stream), stream.String())
-	if err == nil && r == nil {
-		err = eventstore.ErrNotFound
-	}
-	if err != nil {
-		return eventstore.Snapshot{}, err
-	}
-	return record.DecodeSnapshot(stream, fieldsOf(r))
+	return guard.LoadSnapshot(ctx, s.Binding, s.open, stream, func(ctx context.Context) (eventstore.Snapshot, error) {
+		r, err := s.snapshots.find(ctx, s.partition(stream), stream.String())
+		if err == nil && r == nil {
+			err = eventstore.ErrNotFound
+		}
+		if err != nil {
+			return eventstore.Snapshot{}, explain(s.Secret, err)
+		}
+		return record.DecodeSnapshot(stream, fieldsOf(r))
+	})
 }

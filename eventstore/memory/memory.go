@@ -14,9 +14,9 @@ import (
 	"time"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/guard"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/lifetime"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
-	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/refuse"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
@@ -177,31 +177,39 @@ func (db *database) repeated(s eventstore.StreamID, expected eventstore.Version,
 
 // Append implements [eventstore.Appender].
 func (s *Store) Append(ctx context.Context, stream eventstore.StreamID, expected eventstore.Version, events ...eventstore.EventData) (eventstore.Version, error) {
-	if err := s.writable(ctx); err != nil {
-		return 0, err
+	return guard.Append(ctx, s.writing(), stream, expected, events, func(fields record.Fields) (eventstore.Version, error) {
+		_, done, err := s.open.Begin(ctx)
+		if err != nil {
+			return 0, err
+		}
+		defer done()
+		s.db.mu.Lock()
+		defer s.db.mu.Unlock()
+		version := s.db.version(stream)
+		if won, ok := s.db.repeated(stream, expected, fields.Get(record.ID)); ok && len(fields) > 0 {
+			return won, nil
+		}
+		if expected != eventstore.Any && expected != version {
+			return 0, &eventstore.ConcurrencyError{Expected: expected, Actual: version}
+		}
+		if len(fields) == 0 {
+			return version, nil
+		}
+		decoded, err := record.Decode(fields) // Through the record and back, so that what comes out is what a broker would give.
+		if err != nil {
+			return 0, err
+		}
+		return s.db.add(decoded, version, s.binding.Streaming), nil
+	})
+}
+
+// writing is the binding by which the store writes: one that was made by [New] may.
+func (s *Store) writing() eventstore.Binding {
+	b := s.binding
+	if s.full {
+		b.Subscription = ""
 	}
-	fields, prepared, err := record.ForAppend(s.binding, stream, expected, events)
-	if err != nil {
-		return 0, err
-	}
-	if len(prepared) == 0 {
-		return s.unchanged(stream, expected)
-	}
-	// Through the record and back, so that what comes out is what a broker would give.
-	decoded, err := record.Decode(fields)
-	if err != nil {
-		return 0, err
-	}
-	s.db.mu.Lock()
-	defer s.db.mu.Unlock()
-	version := s.db.version(stream)
-	if won, ok := s.db.repeated(stream, expected, prepared[0].ID); ok {
-		return won, nil
-	}
-	if expected != eventstore.Any && expected != version {
-		return 0, &eventstore.ConcurrencyError{Expected: expected, Actual: version}
-	}
-	return s.db.add(decoded, version, s.binding.Streaming), nil
+	return b
 }
 
 func (db *database) add(events []eventstore.Event, version eventstore.Version, streaming bool) eventstore.Version {
@@ -221,35 +229,4 @@ func (db *database) add(events []eventstore.Event, version eventstore.Version, s
 	db.log = append(db.log, entry{partition: p, events: events})
 	db.notify()
 	return version
-}
-
-// unchanged is the outcome of an append of no events: the expectation is checked nevertheless.
-func (s *Store) unchanged(stream eventstore.StreamID, expected eventstore.Version) (eventstore.Version, error) {
-	s.db.mu.Lock()
-	defer s.db.mu.Unlock()
-	version := s.db.version(stream)
-	if expected != eventstore.Any && expected != version {
-		return 0, &eventstore.ConcurrencyError{Expected: expected, Actual: version}
-	}
-	return version, nil
-}
-
-// writable says why nothing can be written.
-func (s *Store) writable(ctx context.Context) error {
-	if !s.full {
-		if err := refuse.Writes(s.binding); err != nil {
-			return err
-		}
-	}
-	return s.usable(ctx)
-}
-
-// usable says why nothing can be done: the store is closed, or ctx has ended.
-func (s *Store) usable(ctx context.Context) error {
-	_, done, err := s.open.Begin(ctx)
-	if err != nil {
-		return err
-	}
-	done()
-	return ctx.Err()
 }

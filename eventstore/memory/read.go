@@ -8,71 +8,49 @@ import (
 	"time"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/guard"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
-	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/refuse"
 )
 
 // Read implements [eventstore.Reader].
 func (s *Store) Read(ctx context.Context, stream eventstore.StreamID, after eventstore.Version) iter.Seq2[eventstore.Event, error] {
-	return func(yield func(eventstore.Event, error) bool) {
-		events, err := s.read(ctx, stream, after)
-		if err != nil {
-			yield(eventstore.Event{}, err)
-			return
-		}
-		for _, e := range events {
-			if err := s.usable(ctx); err != nil {
-				yield(eventstore.Event{}, err)
-				return
+	return guard.Read(ctx, s.binding, s.open, stream, func(ctx context.Context, yield func(eventstore.Event, error) bool) error {
+		for _, e := range s.db.read(stream, after) {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
 			}
 			if !yield(e, nil) {
-				return
+				return nil
 			}
 		}
-	}
+		return nil
+	})
 }
 
-func (s *Store) read(ctx context.Context, stream eventstore.StreamID, after eventstore.Version) ([]eventstore.Event, error) {
-	if err := refuse.Read(s.binding); err != nil {
-		return nil, err
-	}
-	if err := stream.Validate(); err != nil {
-		return nil, err
-	}
-	if err := s.usable(ctx); err != nil {
-		return nil, err
-	}
-	s.db.mu.Lock()
-	defer s.db.mu.Unlock()
-	var events []eventstore.Event
-	for _, i := range s.db.streams[stream] {
-		for _, e := range s.db.log[i].events {
+func (db *database) read(stream eventstore.StreamID, after eventstore.Version) (events []eventstore.Event) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	for _, i := range db.streams[stream] {
+		for _, e := range db.log[i].events {
 			if e.Version > after {
 				events = append(events, e)
 			}
 		}
 	}
-	return events, nil
+	return events
 }
 
 // Replay implements [eventstore.Reader]. Partitions are merged in the order of appends.
 func (s *Store) Replay(ctx context.Context, from eventstore.Start) iter.Seq2[eventstore.Event, error] {
-	return func(yield func(eventstore.Event, error) bool) {
-		if err := s.replay(ctx, from, yield); err != nil {
-			yield(eventstore.Event{}, err)
-		}
-	}
+	return guard.Replay(ctx, s.binding, s.open, func(ctx context.Context, yield func(eventstore.Event, error) bool) error {
+		return s.replay(ctx, from, yield)
+	})
 }
 
 func (s *Store) replay(ctx context.Context, from eventstore.Start, yield func(eventstore.Event, error) bool) error {
-	ctx, done, err := s.open.Begin(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
 	after, err := record.After(from, s.db.partitions, parseCursor)
 	if err != nil {
-		return fmt.Errorf("cannot replay: %w", err)
+		return err
 	}
 	end := -1
 	for i := 0; ; i++ {
@@ -145,44 +123,29 @@ func (c cursor) before(p eventstore.Position) bool {
 
 // SaveSnapshot implements [eventstore.Snapshots].
 func (s *Store) SaveSnapshot(ctx context.Context, snapshot eventstore.Snapshot) error {
-	if err := s.snapshots(ctx, snapshot.Stream); err != nil {
-		return err
-	}
-	if err := s.writable(ctx); err != nil {
-		return err
-	}
-	if snapshot.Time.IsZero() {
-		snapshot.Time = time.Now()
-	}
-	snapshot.Time = snapshot.Time.UTC().Round(0)
-	s.db.mu.Lock()
-	defer s.db.mu.Unlock()
-	if s.db.snapshots[snapshot.Stream].Version <= snapshot.Version {
-		s.db.snapshots[snapshot.Stream] = snapshot
-	}
-	return nil
+	return guard.SaveSnapshot(ctx, s.writing(), s.open, snapshot.Stream, func(context.Context) error {
+		if snapshot.Time.IsZero() {
+			snapshot.Time = time.Now()
+		}
+		snapshot.Time = snapshot.Time.UTC().Round(0)
+		s.db.mu.Lock()
+		defer s.db.mu.Unlock()
+		if s.db.snapshots[snapshot.Stream].Version <= snapshot.Version {
+			s.db.snapshots[snapshot.Stream] = snapshot
+		}
+		return nil
+	})
 }
 
 // LoadSnapshot implements [eventstore.Snapshots].
 func (s *Store) LoadSnapshot(ctx context.Context, stream eventstore.StreamID) (eventstore.Snapshot, error) {
-	if err := s.snapshots(ctx, stream); err != nil {
-		return eventstore.Snapshot{}, err
-	}
-	s.db.mu.Lock()
-	defer s.db.mu.Unlock()
-	snapshot, ok := s.db.snapshots[stream]
-	if !ok {
-		return snapshot, fmt.Errorf("cannot load snapshot of %s: %w", stream, eventstore.ErrNotFound)
-	}
-	return snapshot, nil
-}
-
-func (s *Store) snapshots(ctx context.Context, stream eventstore.StreamID) error {
-	if err := refuse.Snapshots(s.binding); err != nil {
-		return err
-	}
-	if err := stream.Validate(); err != nil {
-		return err
-	}
-	return s.usable(ctx)
+	return guard.LoadSnapshot(ctx, s.binding, s.open, stream, func(context.Context) (eventstore.Snapshot, error) {
+		s.db.mu.Lock()
+		defer s.db.mu.Unlock()
+		snapshot, ok := s.db.snapshots[stream]
+		if !ok {
+			return snapshot, eventstore.ErrNotFound
+		}
+		return snapshot, nil
+	})
 }

@@ -7,34 +7,18 @@ import (
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/arbiter"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/guard"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
-	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/refuse"
 )
 
 // Append implements [eventstore.Appender].
 func (s *store) Append(ctx context.Context, stream eventstore.StreamID, expected eventstore.Version, events ...eventstore.EventData) (eventstore.Version, error) {
-	if err := refuse.Writes(s.Binding); err != nil {
-		return 0, err
-	}
-	fields, prepared, err := record.ForAppend(s.Binding, stream, expected, events)
-	if err != nil {
-		return 0, err
-	}
-	if s.Streaming {
-		if err := s.add(ctx, stream, fields); err != nil {
-			return 0, fmt.Errorf("cannot append to %s: %w", stream, err)
+	return guard.Append(ctx, s.Binding, stream, expected, events, func(fields record.Fields) (eventstore.Version, error) {
+		if s.Streaming {
+			return 0, s.add(ctx, stream, fields)
 		}
-		return 0, nil
-	}
-	r := arbiter.Append{Stream: stream, Expected: expected, Fields: fields}
-	if len(prepared) > 0 {
-		r.ID = prepared[0].ID
-	}
-	v, err := s.arbiter.Append(ctx, r)
-	if err != nil {
-		return 0, fmt.Errorf("cannot append to %s: %w", stream, err)
-	}
-	return v, nil
+		return s.arbiter.Append(ctx, arbiter.Append{Stream: stream, Expected: expected, Fields: fields})
+	})
 }
 
 // add appends to a streaming store.

@@ -6,7 +6,7 @@ import (
 	"iter"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
-	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/refuse"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/guard"
 )
 
 // readAhead is how many records the broker sends before they are asked for.
@@ -14,29 +14,9 @@ const readAhead = 1000
 
 // Read implements [eventstore.Reader].
 func (s *store) Read(ctx context.Context, stream eventstore.StreamID, after eventstore.Version) iter.Seq2[eventstore.Event, error] {
-	return func(yield func(eventstore.Event, error) bool) {
-		if err := s.read(ctx, stream, max(after, 0), yield); err != nil {
-			yield(eventstore.Event{}, fmt.Errorf("cannot read %s: %w", stream, explain(s.Secret, err)))
-		}
-	}
-}
-
-func (s *store) read(ctx context.Context, stream eventstore.StreamID, after eventstore.Version, yield func(eventstore.Event, error) bool) error {
-	if err := refuse.Read(s.Binding); err != nil {
-		return err
-	}
-	if err := stream.Validate(); err != nil {
-		return err
-	}
-	ctx, done, err := s.open.Begin(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return s.arbiter.Read(ctx, stream, after, s.fetch, yield)
+	return guard.Read(ctx, s.Binding, s.open, stream, func(ctx context.Context, yield func(eventstore.Event, error) bool) error {
+		return explain(s.Secret, s.arbiter.Read(ctx, stream, max(after, 0), s.fetch, yield))
+	})
 }
 
 // fetch is [arbiter.Fetch]. One reader brings the records, with what is between them.

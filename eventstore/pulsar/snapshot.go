@@ -2,14 +2,13 @@ package pulsar
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 
 	"github.com/apache/pulsar-client-go/pulsar"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/guard"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
-	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/refuse"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
@@ -132,27 +131,12 @@ func (s *shelf) put(m pulsar.Message) {
 
 // SaveSnapshot implements [eventstore.Snapshots].
 func (s *store) SaveSnapshot(ctx context.Context, snapshot eventstore.Snapshot) error {
-	if err := refuse.Snapshots(s.Binding); err != nil {
-		return err
-	}
-	if err := refuse.Writes(s.Binding); err != nil {
-		return err
-	}
-	if err := snapshot.Stream.Validate(); err != nil {
-		return err
-	}
-	if err := s.saveSnapshot(ctx, snapshot); err != nil {
-		return fmt.Errorf("cannot save snapshot of %s: %w", snapshot.Stream, explain(s.Secret, err))
-	}
-	return nil
+	return guard.SaveSnapshot(ctx, s.Binding, s.open, snapshot.Stream, func(ctx context.Context) error {
+		return explain(s.Secret, s.saveSnapshot(ctx, snapshot))
+	})
 }
 
 func (s *store) saveSnapshot(ctx context.Context, snapshot eventstore.Snapshot) error {
-	ctx, done, err := s.open.Begin(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
 	partition := s.partition(snapshot.Stream)
 	there, err := s.findSnapshot(ctx, partition, snapshot.Stream.String())
 	if err != nil {
@@ -173,33 +157,16 @@ func (s *store) saveSnapshot(ctx context.Context, snapshot eventstore.Snapshot) 
 
 // LoadSnapshot implements [eventstore.Snapshots].
 func (s *store) LoadSnapshot(ctx context.Context, stream eventstore.StreamID) (eventstore.Snapshot, error) {
-	if err := refuse.Snapshots(s.Binding); err != nil {
-		return eventstore.Snapshot{}, err
-	}
-	if err := stream.Validate(); err != nil {
-		return eventstore.Snapshot{}, err
-	}
-	snapshot, err := s.loadSnapshot(ctx, stream)
-	if err != nil {
-		return snapshot, fmt.Errorf("cannot load snapshot of %s: %w", stream, explain(s.Secret, err))
-	}
-	return snapshot, nil
-}
-
-func (s *store) loadSnapshot(ctx context.Context, stream eventstore.StreamID) (eventstore.Snapshot, error) {
-	ctx, done, err := s.open.Begin(ctx)
-	if err != nil {
-		return eventstore.Snapshot{}, err
-	}
-	defer done()
-	m, err := s.findSnapshot(ctx, s.partition(stream), stream.String())
-	if err == nil && m == nil {
-		err = eventstore.ErrNotFound
-	}
-	if err != nil {
-		return eventstore.Snapshot{}, err
-	}
-	return snapshotOf(stream, m)
+	return guard.LoadSnapshot(ctx, s.Binding, s.open, stream, func(ctx context.Context) (eventstore.Snapshot, error) {
+		m, err := s.findSnapshot(ctx, s.partition(stream), stream.String())
+		if err == nil && m == nil {
+			err = eventstore.ErrNotFound
+		}
+		if err != nil {
+			return eventstore.Snapshot{}, explain(s.Secret, err)
+		}
+		return snapshotOf(stream, m)
+	})
 }
 
 func snapshotOf(stream eventstore.StreamID, m pulsar.Message) (eventstore.Snapshot, error) {

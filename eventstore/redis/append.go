@@ -9,37 +9,28 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/guard"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
-	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/refuse"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
 // Append implements [eventstore.Appender].
 func (s *store) Append(ctx context.Context, stream eventstore.StreamID, expected eventstore.Version, events ...eventstore.EventData) (eventstore.Version, error) {
-	if err := refuse.Writes(s.Binding); err != nil {
-		return 0, err
-	}
-	fields, prepared, err := record.ForAppend(s.Binding, stream, expected, events)
-	if err != nil {
-		return 0, err
-	}
-	if ctx.Err() != nil {
-		return 0, context.Cause(ctx)
-	}
-	if s.Streaming {
-		err = s.add(ctx, stream, fields)
-		return 0, wrapAppend(stream, s.explain(err))
-	}
-	v, err := s.append(ctx, stream, expected, prepared, fields)
-	if isUnknown(err) && ctx.Err() == nil {
-		v, err = s.appendAgain(ctx, stream, expected, prepared, fields)
-	}
-	return v, wrapAppend(stream, s.explain(err))
+	return guard.Append(ctx, s.Binding, stream, expected, events, func(fields record.Fields) (eventstore.Version, error) {
+		v, err := s.append(ctx, stream, expected, len(events), fields)
+		if isUnknown(err) && !s.Streaming && ctx.Err() == nil {
+			v, err = s.appendAgain(ctx, stream, expected, len(events), fields)
+		}
+		if err = s.explain(err); isUnknown(err) {
+			err = fmt.Errorf("%w: %w", eventstore.ErrUnknownOutcome, err)
+		}
+		return v, err
+	})
 }
 
 // appendAgain repeats an append whose reply was lost. A conflict is then the truth only if the stream has gone past the
 // expected version: otherwise the first copy, if it is still under way, could yet succeed.
-func (s *store) appendAgain(ctx context.Context, stream eventstore.StreamID, expected eventstore.Version, events []eventstore.EventData, fields record.Fields) (eventstore.Version, error) {
+func (s *store) appendAgain(ctx context.Context, stream eventstore.StreamID, expected eventstore.Version, events int, fields record.Fields) (eventstore.Version, error) {
 	v, err := s.append(ctx, stream, expected, events, fields)
 	if c, ok := errors.AsType[*eventstore.ConcurrencyError](err); ok && c.Actual < c.Expected {
 		return 0, errors.New("the reply was lost, and the stream is not yet at the expected version")
@@ -47,14 +38,13 @@ func (s *store) appendAgain(ctx context.Context, stream eventstore.StreamID, exp
 	return v, err
 }
 
-func (s *store) append(ctx context.Context, stream eventstore.StreamID, expected eventstore.Version, events []eventstore.EventData, fields record.Fields) (eventstore.Version, error) {
+func (s *store) append(ctx context.Context, stream eventstore.StreamID, expected eventstore.Version, events int, fields record.Fields) (eventstore.Version, error) {
+	if s.Streaming {
+		return 0, s.add(ctx, stream, fields)
+	}
 	p := s.partition(stream)
 	keys := []string{layout.RedisEvents(s.Store, p), layout.RedisIndex(s.Store, p, stream.String())}
-	first := ""
-	if len(events) > 0 {
-		first = events[0].ID
-	}
-	args := append([]any{int64(expected), len(events), layout.AnyWindow, first}, flat(fields)...)
+	args := append([]any{int64(expected), events, layout.AnyWindow, fields.Get(record.ID)}, flat(fields)...)
 	reply, err := appendScript.Run(ctx, s.client, keys, args...).Slice()
 	if err != nil {
 		return 0, err
@@ -100,14 +90,4 @@ func isUnknown(err error) bool {
 		return false
 	}
 	return !errors.Is(err, redis.ErrClosed) && !errors.Is(err, redis.ErrPoolTimeout) && !errors.Is(err, redis.ErrPoolExhausted)
-}
-
-func wrapAppend(stream eventstore.StreamID, err error) error {
-	if err == nil {
-		return nil
-	}
-	if isUnknown(err) {
-		return fmt.Errorf("cannot append to %s: %w: %w", stream, eventstore.ErrUnknownOutcome, err)
-	}
-	return fmt.Errorf("cannot append to %s: %w", stream, err)
 }

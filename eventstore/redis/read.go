@@ -9,8 +9,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/guard"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
-	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/refuse"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
@@ -19,20 +19,12 @@ const page = 256
 
 // Read implements [eventstore.Reader].
 func (s *store) Read(ctx context.Context, stream eventstore.StreamID, after eventstore.Version) iter.Seq2[eventstore.Event, error] {
-	return func(yield func(eventstore.Event, error) bool) {
-		if err := s.read(ctx, stream, max(after, 0), yield); err != nil {
-			yield(eventstore.Event{}, fmt.Errorf("cannot read %s: %w", stream, s.explain(err)))
-		}
-	}
+	return guard.Read(ctx, s.Binding, s.open, stream, func(ctx context.Context, yield func(eventstore.Event, error) bool) error {
+		return s.explain(s.read(ctx, stream, max(after, 0), yield))
+	})
 }
 
 func (s *store) read(ctx context.Context, stream eventstore.StreamID, after eventstore.Version, yield func(eventstore.Event, error) bool) error {
-	if err := refuse.Read(s.Binding); err != nil {
-		return err
-	}
-	if err := stream.Validate(); err != nil {
-		return err
-	}
 	p := s.partition(stream)
 	for {
 		if ctx.Err() != nil {

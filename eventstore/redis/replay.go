@@ -9,25 +9,19 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/guard"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
 // Replay implements [eventstore.Reader]. Partitions are merged by entry id, which begins with the server's time.
 func (s *store) Replay(ctx context.Context, from eventstore.Start) iter.Seq2[eventstore.Event, error] {
-	return func(yield func(eventstore.Event, error) bool) {
-		if err := s.replay(ctx, from, yield); err != nil {
-			yield(eventstore.Event{}, fmt.Errorf("cannot replay store %q: %w", s.Store, s.explain(err)))
-		}
-	}
+	return guard.Replay(ctx, s.Binding, s.open, func(ctx context.Context, yield func(eventstore.Event, error) bool) error {
+		return s.explain(s.replay(ctx, from, yield))
+	})
 }
 
 func (s *store) replay(ctx context.Context, from eventstore.Start, yield func(eventstore.Event, error) bool) error {
-	ctx, done, err := s.open.Begin(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
 	tails, err := s.tails(from)
 	if err != nil {
 		return err
@@ -38,9 +32,6 @@ func (s *store) replay(ctx context.Context, from eventstore.Start, yield func(ev
 	more, err := s.merge(ctx, tails, yield)
 	if err == nil && more && from.Live {
 		err = s.follow(ctx, tails, yield)
-	}
-	if err != nil && ctx.Err() != nil {
-		return context.Cause(ctx)
 	}
 	return err
 }

@@ -49,7 +49,6 @@ func (a *attempt) doubt(err error) {
 type Append struct {
 	Stream   eventstore.StreamID
 	Expected eventstore.Version // may be [eventstore.Any]
-	ID       string             // of the first event
 	Fields   record.Fields      // as [record.Encode] makes them; none: only the expectation is checked
 }
 
@@ -65,7 +64,7 @@ func (a *Arbiter) Append(ctx context.Context, r Append) (eventstore.Version, err
 	if err := p.warmUp(ctx); err != nil {
 		return 0, err
 	}
-	w := writer{partition: p, Append: r, stream: name}
+	w := writer{partition: p, Append: r, stream: name, id: []byte(r.Fields.Get(record.ID))}
 	for {
 		base, done, version, err := w.begin(ctx)
 		if done || err != nil {
@@ -147,6 +146,7 @@ type writer struct {
 	Append
 
 	stream string
+	id     []byte // of the first event
 }
 
 // begin returns the version to write at. done says that nothing is to be written, as an earlier copy of this append is in
@@ -183,9 +183,9 @@ func (w *writer) look() (version int64, won bool) {
 
 func (w *writer) find() (version int64, won bool) {
 	if w.Expected == eventstore.Any {
-		return w.index.findNewest(w.stream, layout.AnyWindow, []byte(w.ID))
+		return w.index.findNewest(w.stream, layout.AnyWindow, w.id)
 	}
-	return w.index.find(w.stream, int64(w.Expected), []byte(w.ID))
+	return w.index.find(w.stream, int64(w.Expected), w.id)
 }
 
 // write publishes at a version, and waits for the verdict. again says that another append came between, which an append at

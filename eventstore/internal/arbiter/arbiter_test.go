@@ -145,7 +145,7 @@ func (l *fakeLog) fill(n int) {
 }
 
 func appendOf(expected eventstore.Version, id string) Append {
-	return Append{Stream: order42, Expected: expected, ID: id, Fields: fieldsOf(order42, id)}
+	return Append{Stream: order42, Expected: expected, Fields: fieldsOf(order42, id)}
 }
 
 func TestAppend(t *testing.T) {

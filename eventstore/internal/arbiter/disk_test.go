@@ -95,7 +95,7 @@ func TestDisk(t *testing.T) {
 				for n := range random.IntN(400) {
 					id := fmt.Sprintf("%d-%d", process, n)
 					s := stream()
-					if _, err := a.Append(t.Context(), Append{Stream: s, Expected: eventstore.Any, ID: id, Fields: fieldsOf(s, id)}); err != nil {
+					if _, err := a.Append(t.Context(), Append{Stream: s, Expected: eventstore.Any, Fields: fieldsOf(s, id)}); err != nil {
 						t.Fatal(err)
 					}
 					if random.IntN(50) == 0 {

@@ -120,7 +120,7 @@ func operate(log *fakeLog, a *Arbiter, in input, random *rand.Rand, read reader)
 	for range 10_000 {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(random.Int64N(int64(20*log.faults.delay))))
 		if in.append {
-			out.version, err = a.Append(ctx, Append{Stream: stream, Expected: in.expected, ID: in.id, Fields: fieldsOf(stream, in.id)})
+			out.version, err = a.Append(ctx, Append{Stream: stream, Expected: in.expected, Fields: fieldsOf(stream, in.id)})
 		} else {
 			out, err = read(ctx, log, a, stream)
 		}

@@ -7,26 +7,25 @@ import (
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/refuse"
 )
 
-// ForAppend checks an append against what the store allows, and returns its record and its events with all defaults. Both
-// are nil if there are no events to append.
-func ForAppend(b eventstore.Binding, s eventstore.StreamID, expected eventstore.Version, events []eventstore.EventData) (Fields, []eventstore.EventData, error) {
+// ForAppend checks an append against what the store allows, and returns its record: nil if there are no events to append.
+func ForAppend(b eventstore.Binding, s eventstore.StreamID, expected eventstore.Version, events []eventstore.EventData) (Fields, error) {
 	if err := s.Validate(); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if err := refuse.Expected(b, expected); err != nil || len(events) == 0 {
-		return nil, nil, err
+		return nil, err
 	}
 	prepared, err := eventstore.Prepare(events...)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	fields, err := Encode(SourceOf(b.Store), s, prepared)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if size := Size(fields); b.MaxEventBytes > 0 && size > b.MaxEventBytes {
-		return nil, nil, fmt.Errorf("cannot append to %s: the record of %d events has %d bytes, store %q takes at most %d: %w",
+		return nil, fmt.Errorf("cannot append to %s: the record of %d events has %d bytes, store %q takes at most %d: %w",
 			s, len(events), size, b.Store, b.MaxEventBytes, eventstore.ErrTooLarge)
 	}
-	return fields, prepared, nil
+	return fields, nil
 }

@@ -10,10 +10,11 @@ import (
 
 // Done implements [deliver.Log].
 func (p *partition) Done(r deliver.Record) {
+	failed := p.Forget(r)
 	clear(r.Events) // Others that are not done share their piece of memory, and must not keep what these have.
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.done = append(p.done, r.ID)
+	p.done = append(p.done, done{r.ID, failed})
 	deliver.Signal(p.toAck)
 }
 
@@ -39,18 +40,14 @@ func (p *partition) acknowledge(ctx context.Context) {
 func (p *partition) ack(ctx context.Context) bool {
 	p.mu.Lock()
 	n := min(len(p.done), window)
-	done := p.done[:n]
+	acked := p.done[:n]
 	args := []any{p.token, p.group, n}
-	for _, id := range done {
-		args = append(args, id)
+	for _, d := range acked {
+		args = append(args, d.id)
 	}
-	var forget []string
-	for event := range p.attempts {
-		for _, id := range done {
-			if event == id || len(event) > len(id) && event[:len(id)] == id && event[len(id)] == '.' {
-				forget = append(forget, event)
-				args = append(args, event)
-			}
+	for _, d := range acked {
+		for _, event := range d.failed {
+			args = append(args, event)
 		}
 	}
 	p.mu.Unlock()
@@ -70,11 +67,8 @@ func (p *partition) ack(ctx context.Context) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.done = p.done[n:]
-	for _, id := range done {
-		delete(p.held, id)
-	}
-	for _, event := range forget {
-		delete(p.attempts, event)
+	for _, d := range acked {
+		delete(p.held, d.id)
 	}
 	if len(p.done) > 0 {
 		deliver.Signal(p.toAck)
@@ -83,25 +77,10 @@ func (p *partition) ack(ctx context.Context) bool {
 	return true
 }
 
-// Attempts implements [deliver.Log].
-func (p *partition) Attempts(r deliver.Record, i int) (n int, dead bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	n = p.attempts[r.Events[i].Position.Offset]
-	return n, n < 0
-}
-
-func (p *partition) note(r deliver.Record, i, n int) string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	event := r.Events[i].Position.Offset
-	p.attempts[event] = n
-	return event
-}
-
 // Failed implements [deliver.Log].
 func (p *partition) Failed(ctx context.Context, r deliver.Record, i, attempts int) error {
-	event := p.note(r, i, attempts)
+	event := r.Events[i].Position.Offset
+	_ = p.Failures.Failed(ctx, r, i, attempts) // Never fails.
 	ctx, cancel := p.store.answer(ctx)
 	defer cancel()
 	return failScript.Run(ctx, p.store.client, []string{p.events, p.leased, p.retries}, p.token, p.group, r.ID, event, attempts).Err()
@@ -123,7 +102,7 @@ func (p *partition) Dead(ctx context.Context, r deliver.Record, i, attempts int,
 		return err
 	}
 	if written == 1 { // Else the group was moved back by a replay, and will read the event again.
-		p.note(r, i, -1)
+		p.Buried(r, i)
 	}
 	return nil
 }

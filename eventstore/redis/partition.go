@@ -30,6 +30,7 @@ const (
 // partition is one partition that a consumer has the lease of. It implements [deliver.Log].
 type partition struct {
 	*consumer
+	deliver.Failures
 	lease
 	queue   *deliver.Queue
 	stopped context.Context // No delivery begins any more.
@@ -48,10 +49,15 @@ type partition struct {
 	acked   chan struct{} // Has something when there is room again.
 	toAck   chan struct{} // Has something when done is not empty.
 
-	mu       sync.Mutex
-	done     []string            // Entries to acknowledge.
-	held     map[string]struct{} // Entries that were read and are not acknowledged.
-	attempts map[string]int      // Failed deliveries by event; -1: it is a dead letter.
+	mu   sync.Mutex
+	done []done              // To acknowledge.
+	held map[string]struct{} // Entries that were read and are not acknowledged.
+}
+
+// done is an entry that is.
+type done struct {
+	id     string
+	failed []string // Events of it of which failures are kept.
 }
 
 func newPartition(c *consumer, l *lease, stop, work context.Context, lost func()) *partition {
@@ -61,7 +67,7 @@ func newPartition(c *consumer, l *lease, stop, work context.Context, lost func()
 		number: 1, events: layout.RedisEvents(s.Store, l.partition), leased: c.leaseKey(l.partition),
 		retries: layout.RedisRetries(s.Store, l.partition, s.Subscription),
 		dead:    layout.RedisDeadLetters(s.Store, l.partition, s.Subscription),
-		acked:   make(chan struct{}, 1), toAck: make(chan struct{}, 1), held: map[string]struct{}{}, attempts: map[string]int{},
+		acked:   make(chan struct{}, 1), toAck: make(chan struct{}, 1), held: map[string]struct{}{},
 	}
 	p.queue = c.Queue(stop, work, p)
 	return p
@@ -135,11 +141,11 @@ func (p *partition) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	known := make(map[string]int, len(failed))
 	for event, n := range failed {
-		p.attempts[event], _ = strconv.Atoi(n)
+		known[event], _ = strconv.Atoi(n)
 	}
+	p.Restore(known)
 	return nil
 }
 

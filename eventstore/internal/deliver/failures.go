@@ -45,17 +45,21 @@ func (f *Failures) note(r Record, i, n int) {
 	f.some.Store(true)
 }
 
-// Forget forgets a record that is done.
-func (f *Failures) Forget(r Record) {
+// Forget forgets a record that is done, and returns the offsets of its events that had failed.
+func (f *Failures) Forget(r Record) (failed []string) {
 	if !f.some.Load() {
-		return
+		return nil
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, e := range r.Events {
-		delete(f.byEvent, e.Position.Offset)
+		if _, ok := f.byEvent[e.Position.Offset]; ok {
+			failed = append(failed, e.Position.Offset)
+			delete(f.byEvent, e.Position.Offset)
+		}
 	}
 	f.some.Store(len(f.byEvent) > 0)
+	return failed
 }
 
 // Known returns the count of all events that are not done, by their offsets; -1: it is a dead letter.

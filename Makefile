@@ -58,7 +58,7 @@ demo: up ## Show the whole path: a claim becomes a store, a service uses it, dri
 	go run ./examples/demo
 
 .PHONY: down
-down: ## Stop the local control plane.
+down: ## Stop the local control plane, and delete all its data.
 	$(LOCAL) down
 
 # Which brokers to measure, and further flags: make bench BACKENDS=redis BENCH="--stores 100 --measures ready,drift"

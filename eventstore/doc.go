@@ -12,6 +12,9 @@
 //
 // # Writing
 //
+//	order := eventstore.StreamID{Type: "order", ID: "42"}
+//	version, err := store.Append(ctx, order, 0, eventstore.EventData{Type: "OrderPlaced", Data: placed})
+//
 // [Appender.Append] adds events to a stream if it is at the version that the caller expects; if another writer was
 // faster, the error says so, and nothing is written. [Aggregate] wraps the usual loop: load, decide, append, and again
 // from the start after a conflict.
@@ -34,12 +37,12 @@
 // # With a database
 //
 // Package postgres handles each event once, in a transaction of PostgreSQL, and has an outbox: events that a transaction writes,
-// and a relay that appends them. Package redisinbox is for handlers that change something else.
+// and a relay that appends them. Package redisinbox is for handlers that change something outside of it.
 //
 // # Types of events
 //
 // [Types] maps event types to Go types, with a [Codec] for each: [JSON], or those of packages protobuf and avro. [Upcast]
-// brings events that were written long ago to the form of today.
+// brings events that were written long ago to the type that the program has now.
 //
 // # Observing
 //
@@ -51,6 +54,6 @@
 //
 // # Two kinds of store
 //
-// A sourcing store keeps every event. A streaming store, one with a finite retention, forgets: it takes appends with
-// [Any] only, its events have no version, and a single stream cannot be read; the error is [ErrUnsupported].
+// A sourcing store keeps every event. A streaming store, one with a finite retention, forgets: it takes appends at
+// [Any] version only, its events have no version, and a single stream cannot be read; the error is [ErrUnsupported].
 package eventstore

@@ -50,8 +50,8 @@ func Drivers() []string {
 // A Secret that changes is picked up without a restart: each new connection takes user, password or token, certificates and
 // endpoints from the folder. Connections that there are go on until the broker ends them. While a broker knows the new
 // password only and the folder has yet the old one, which the kubelet can take two minutes to change, calls that need a new
-// connection wait or fail, and subscriptions wait. How events are delivered and what a store is stay as they were read first; if a
-// change needs a restart, errors say so. A folder that is mounted by a subPath never changes.
+// connection wait or fail, and subscriptions wait. All else is read once, when the store is opened, such as how often a delivery is
+// tried; if a change needs a restart, errors say so. A folder that is mounted by a subPath never changes.
 func Open(ctx context.Context, folder fs.FS, opts ...OpenOption) (Store, error) {
 	s, err := readFolder(folder)
 	switch {

@@ -37,7 +37,7 @@ be new, or empty.`,
 			if err := writeFiles(s, to); err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s has the connection Secret of %s: %d files.\n", to, target.Name, len(s))
+			fmt.Fprintf(cmd.OutOrStdout(), "%s has the connection Secret of %s: %d files.\n", to, which.of(target.Name), len(s))
 			return nil
 		},
 	}

@@ -24,6 +24,14 @@ type choice struct {
 	subscription string // One that the claim lists; empty: its store.
 }
 
+// of says what is chosen of what has a name.
+func (c *choice) of(name string) string {
+	if c.subscription != "" {
+		return "subscription " + c.subscription + " of " + name
+	}
+	return name
+}
+
 func (c *choice) bind(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&c.location, "location", "", "where the claim's store is, as aws/us-east-1, if there are several")

@@ -74,7 +74,7 @@ func explain(s eventstore.Secret, err error) error {
 	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, eventstore.ErrHistoryLost):
 		return err
 	case unauthenticated(err):
-		return fmt.Errorf("the brokers refuse user %q with this token: is the Secret the newest one? %w", user, err)
+		return fmt.Errorf("the brokers refuse user %q with this token: is the Secret the newest one? Or was its resource deleted? %w", user, err)
 	case unauthorized(err):
 		return fmt.Errorf("user %q has no right to do this: the provider gives rights to the users that it makes, others need those of docs/layout.md: %w", user, err)
 	}

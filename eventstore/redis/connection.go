@@ -39,5 +39,5 @@ func (s *store) explain(err error) error {
 	if !isUnauthenticated(err) {
 		return err
 	}
-	return fmt.Errorf("the server refuses user %q with this password: is the Secret the newest one? %w", s.Secret.Get(layout.SecretUsername), err)
+	return fmt.Errorf("the server refuses user %q with this password: is the Secret the newest one? Or was its resource deleted? %w", s.Secret.Get(layout.SecretUsername), err)
 }

@@ -247,7 +247,7 @@ func (d *demo) remove(ctx context.Context) error {
 		return errors.New("the refusal names no token")
 	}
 	began := time.Now()
-	fmt.Printf("   kubectl annotate eventstore %s %s=%s\n", mg.GetName(), v1alpha1.AnnotationConfirm, after[:8])
+	fmt.Printf("   kubectl annotate eventstore.eventstore.crossplane.io %s %s=%s\n", mg.GetName(), v1alpha1.AnnotationConfirm, after[:8])
 	before := mg.DeepCopy()
 	mg.Annotations[v1alpha1.AnnotationConfirm] = after[:8]
 	if err := d.kube.Patch(ctx, mg, client.MergeFrom(before)); err != nil {

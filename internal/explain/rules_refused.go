@@ -3,6 +3,7 @@ package explain
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,6 +52,9 @@ func (d *diagnosis) author(mg *Node) Ref {
 // deletions: something does not go, or goes on without its claim.
 func deletions(d *diagnosis) {
 	gone := d.Root.State == Missing
+	storeStays := slices.ContainsFunc(d.all(RoleManaged), func(n *Node) bool {
+		return n.Kind == "EventStore" && n.deleted() && n.condition("Accepted").isFalse()
+	})
 	for _, n := range d.all(RoleManaged) {
 		c := n.condition("Accepted")
 		switch {
@@ -62,6 +66,9 @@ func deletions(d *diagnosis) {
 			do := ""
 			if token := tokenOf(c.message); token != "" {
 				do = fmt.Sprintf("to delete it, confirm on the %s itself (a claim hands nothing on once it is deleted): %s", n.Kind, annotate(n.Ref, token))
+				if storeStays && n.Kind == "Subscription" {
+					do = "nothing, if its EventStore is confirmed, with which it goes; or " + do
+				}
 			}
 			d.add(n, fmt.Sprintf("%s (%s): %s", who, c.reason, c.message), do)
 		case gone && !n.deleted():

@@ -10,7 +10,7 @@ import (
 // A ProviderConfig says how the cluster-scoped kinds reach a broker.
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
-// +kubebuilder:resource:scope=Cluster,categories={crossplane,provider,eventstore}
+// +kubebuilder:resource:scope=Cluster,categories={crossplane,provider}
 // +kubebuilder:printcolumn:name="HEALTHY",type="string",JSONPath=".status.conditions[?(@.type=='Healthy')].status"
 // +kubebuilder:printcolumn:name="BACKEND",type="string",JSONPath=".status.broker.backend"
 // +kubebuilder:printcolumn:name="USERS",type="integer",JSONPath=".status.users"
@@ -41,7 +41,7 @@ func (p *ProviderConfig) Observation() *common.ProviderConfigStatus { return &p.
 
 // A ProviderConfigUsage records that a resource uses a ProviderConfig.
 // +kubebuilder:object:root=true
-// +kubebuilder:resource:scope=Cluster,categories={crossplane,provider,eventstore}
+// +kubebuilder:resource:scope=Cluster,categories={crossplane,provider}
 // +kubebuilder:printcolumn:name="CONFIG-NAME",type="string",JSONPath=".providerConfigRef.name"
 // +kubebuilder:printcolumn:name="RESOURCE-KIND",type="string",JSONPath=".resourceRef.kind"
 // +kubebuilder:printcolumn:name="RESOURCE-NAME",type="string",JSONPath=".resourceRef.name"

@@ -33,7 +33,7 @@ type ExternalNameGrant struct {
 // A ClusterProviderConfig says how the namespaced kinds reach a broker, in every namespace.
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
-// +kubebuilder:resource:scope=Cluster,categories={crossplane,provider,eventstore}
+// +kubebuilder:resource:scope=Cluster,categories={crossplane,provider}
 // +kubebuilder:printcolumn:name="HEALTHY",type="string",JSONPath=".status.conditions[?(@.type=='Healthy')].status"
 // +kubebuilder:printcolumn:name="BACKEND",type="string",JSONPath=".status.broker.backend"
 // +kubebuilder:printcolumn:name="USERS",type="integer",JSONPath=".status.users"
@@ -72,7 +72,7 @@ func (p *ClusterProviderConfig) GrantsExternalNames(namespace string) bool {
 // A ProviderConfig says how the namespaced kinds of its own namespace reach a broker.
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
-// +kubebuilder:resource:scope=Namespaced,categories={crossplane,provider,eventstore}
+// +kubebuilder:resource:scope=Namespaced,categories={crossplane,provider}
 // +kubebuilder:printcolumn:name="HEALTHY",type="string",JSONPath=".status.conditions[?(@.type=='Healthy')].status"
 // +kubebuilder:printcolumn:name="BACKEND",type="string",JSONPath=".status.broker.backend"
 // +kubebuilder:printcolumn:name="USERS",type="integer",JSONPath=".status.users"
@@ -103,7 +103,7 @@ func (p *ProviderConfig) Observation() *common.ProviderConfigStatus { return &p.
 
 // A ProviderConfigUsage records that a resource uses a ProviderConfig or a ClusterProviderConfig.
 // +kubebuilder:object:root=true
-// +kubebuilder:resource:scope=Namespaced,categories={crossplane,provider,eventstore}
+// +kubebuilder:resource:scope=Namespaced,categories={crossplane,provider}
 // +kubebuilder:printcolumn:name="CONFIG-KIND",type="string",JSONPath=".providerConfigRef.kind"
 // +kubebuilder:printcolumn:name="CONFIG-NAME",type="string",JSONPath=".providerConfigRef.name"
 // +kubebuilder:printcolumn:name="RESOURCE-KIND",type="string",JSONPath=".resourceRef.kind"

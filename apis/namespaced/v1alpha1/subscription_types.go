@@ -65,7 +65,7 @@ type SubscriptionStatus struct {
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:metadata:labels="servicebinding.io/provisioned-service=true"
-// +kubebuilder:resource:scope=Namespaced,categories={crossplane,managed,eventstore},shortName=sub
+// +kubebuilder:resource:scope=Namespaced,categories={crossplane,managed},shortName=sub
 // +kubebuilder:printcolumn:name="READY",type="string",JSONPath=".status.conditions[?(@.type=='Ready')].status"
 // +kubebuilder:printcolumn:name="SYNCED",type="string",JSONPath=".status.conditions[?(@.type=='Synced')].status"
 // +kubebuilder:printcolumn:name="ACCEPTED",type="string",JSONPath=".status.conditions[?(@.type=='Accepted')].status"

@@ -21,7 +21,7 @@ type View struct {
 	// Handle applies events, in order.
 	Handle func(ctx context.Context, tx pgx.Tx, events []eventstore.Event) error
 
-	// Empty empties the view, before it is rebuilt.
+	// Empty empties the view, before it is rebuilt. A view whose Handle writes into an outbox has none: it would write all of it again.
 	Empty func(ctx context.Context, tx pgx.Tx) error
 }
 

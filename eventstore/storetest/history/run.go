@@ -166,7 +166,7 @@ func (r *run) goWrong(ctx context.Context, over <-chan struct{}) error {
 	faults := drawn(append(slices.Clone(r.Faults), Fault{Name: "processes killed", Inject: func(ctx context.Context) error {
 		return r.replace(ctx, rng.IntN(r.Processes))
 	}}))
-	for {
+	for n := 0; ; n++ {
 		select {
 		case <-over:
 			return nil
@@ -174,7 +174,10 @@ func (r *run) goWrong(ctx context.Context, over <-chan struct{}) error {
 			return nil
 		case <-r.tick:
 		}
-		f := faults[rng.IntN(len(faults))]
+		if n%len(faults) == 0 { // As from a deck of cards, so that in a long run the rare ones come too.
+			rng.Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })
+		}
+		f := faults[n%len(faults)]
 		if err := f.Inject(ctx); err != nil {
 			return fmt.Errorf("%s: %w", f.Name, err)
 		}

@@ -39,7 +39,10 @@ func faultyDeadline() time.Duration {
 // testProcesses has processes append and read while things go wrong: every stream is linearizable.
 func (s *suite) testProcesses(ctx context.Context, t testing.TB, store eventstore.Store) {
 	seed := s.newSeed()
-	result, err := history.Run(ctx, history.Options{Secret: s.secret(store), Seed: seed, Operations: *operationsFlag, Faults: s.faults})
+	result, err := history.Run(ctx, history.Options{
+		Secret: s.secret(store), Seed: seed, Operations: *operationsFlag, Faults: s.faults,
+		Progress: func(n int) { t.Logf("%d operations", n) },
+	})
 	t.Logf("seed %d: %s", seed, result)
 	if err != nil {
 		t.Errorf("to repeat it: -storetest.seed=%d\n%v", seed, err)

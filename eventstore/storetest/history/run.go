@@ -36,6 +36,9 @@ type Options struct {
 	// Default: a hundredth of all, and 250 at least.
 	Faults     []Fault
 	FaultEvery int
+
+	// Progress is told ten times how many operations were begun. Optional.
+	Progress func(operations int)
 }
 
 const (
@@ -144,6 +147,9 @@ func (r *run) next() (generation int, ok bool) {
 		case r.tick <- struct{}{}:
 		default: // One is under way.
 		}
+	}
+	if r.Progress != nil && r.begun%max(r.Operations/10, 1) == 0 {
+		r.Progress(r.begun)
 	}
 	return r.begun / (streamsAtATime * operationsPerStream), true
 }

@@ -30,6 +30,7 @@ func TestStore(t *testing.T) {
 			return openSecret(t, server.Store(t, layout.Sourcing, map[string]string{layout.SecretMaxEventBytes: "10000"}))
 		},
 		storetest.WithMaxEventBytes(10_000),
+		storetest.WithStreaming(func(t *testing.T) eventstore.Store { return openSecret(t, server.Store(t, layout.Streaming, nil)) }),
 		storetest.WithReopen(func(t *testing.T, s eventstore.Store) eventstore.Store { return openSecret(t, secretOf(s)) }),
 		storetest.WithSubscription(func(t *testing.T, s eventstore.Store, name string) eventstore.Store {
 			return openSecret(t, server.Subscription(t, secretOf(s), name))

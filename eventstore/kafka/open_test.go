@@ -261,32 +261,17 @@ func foreignRecord(s eventstore.Secret, version string) *kgo.Record {
 	return r
 }
 
-func TestStreaming(t *testing.T) {
+// A streaming store forgets, and whoever was too slow is told, or goes on with what is left.
+func TestStreamingForgets(t *testing.T) {
 	server := kafkatest.Start(t)
 	secret := server.Store(t, layout.Streaming, nil)
 	s := openSecret(t, secret)
-	if _, err := s.Append(t.Context(), order42, 0, placed("a")); !errors.Is(err, eventstore.ErrUnsupported) {
-		t.Errorf("Append with an expected version: %v, want ErrUnsupported", err)
+	for _, events := range [][]eventstore.EventData{{placed("a"), placed("b")}, {placed("c")}} {
+		_, err := s.Append(t.Context(), order42, eventstore.Any, events...)
+		must(t, err)
 	}
-	v, err := s.Append(t.Context(), order42, eventstore.Any, placed("a"), placed("b"))
-	if v != 0 || err != nil {
-		t.Errorf("Append: version %d, %v; want 0", v, err)
-	}
-	for _, err := range s.Read(t.Context(), order42, 0) {
-		if !errors.Is(err, eventstore.ErrUnsupported) {
-			t.Errorf("Read: %v, want ErrUnsupported", err)
-		}
-	}
-	if got := ids(t, s, eventstore.Start{}); got != "a b" {
-		t.Errorf("Replay: %s, want a b", got)
-	}
-	_, err = s.Append(t.Context(), order42, eventstore.Any, placed("c"))
-	must(t, err)
 	first := eventstore.Position{Partition: int(partition42), Offset: "1"} // Genesis is 0.
 	from := eventstore.Start{After: []eventstore.Position{first}}
-	if got := ids(t, s, from); got != "b c" {
-		t.Errorf("Replay after %s: %s, want b c", first, got)
-	}
 	deleteRecords(t, server, secret.Get(layout.SecretStore), 2)
 	for _, err := range s.Replay(t.Context(), from) {
 		if !errors.Is(err, eventstore.ErrHistoryLost) {
@@ -306,29 +291,13 @@ func TestStreaming(t *testing.T) {
 	}))
 }
 
-// Each Secret opens what it is for.
-func TestSecretsAreForOneThing(t *testing.T) {
+// A subscription's rights are its own.
+func TestForeignSubscription(t *testing.T) {
 	server := kafkatest.Start(t)
 	secret := server.Store(t, layout.Sourcing, nil)
-	s, sub := openSecret(t, secret), openSecret(t, server.Subscription(t, secret, "billing"))
-	_, err := s.Append(t.Context(), order42, 0, placed("a"))
-	must(t, err)
-	if _, err := sub.Append(t.Context(), order42, 1, placed("b")); !errors.Is(err, eventstore.ErrUnsupported) {
-		t.Errorf("Append as a subscription: %v, want ErrUnsupported", err)
-	}
-	if err := s.Subscribe(t.Context(), nil); !errors.Is(err, eventstore.ErrUnsupported) {
-		t.Errorf("Subscribe as a store: %v, want ErrUnsupported", err)
-	}
-	for e, err := range sub.Read(t.Context(), order42, 0) {
-		if err != nil || e.ID != "a" {
-			t.Errorf("Read as a subscription: %s, %v", e.ID, err)
-		}
-	}
-	if _, err := sub.LoadSnapshot(t.Context(), order42); !errors.Is(err, eventstore.ErrNotFound) {
-		t.Errorf("LoadSnapshot as a subscription: %v, want ErrNotFound", err)
-	}
+	server.Subscription(t, secret, "billing")
 	secret[layout.SecretSubscription] = []byte("nobodys")
-	err = openSecret(t, secret).Subscribe(t.Context(), func(context.Context, eventstore.Event) error { return nil })
+	err := openSecret(t, secret).Subscribe(t.Context(), func(context.Context, eventstore.Event) error { return nil })
 	if err == nil || !strings.Contains(err.Error(), "has no right to do this") {
 		t.Errorf("Subscribe as a subscription of somebody else: %v, want it to say that there is no right", err)
 	}

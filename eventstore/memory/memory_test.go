@@ -18,5 +18,6 @@ func TestStore(t *testing.T) {
 		t.Cleanup(func() { _ = sub.Close() })
 		return sub
 	}
-	storetest.Run(t, open, storetest.WithMaxEventBytes(10_000), storetest.WithSubscription(subscription))
+	streaming := func(*testing.T) eventstore.Store { return memory.New(memory.WithStreaming()) }
+	storetest.Run(t, open, storetest.WithMaxEventBytes(10_000), storetest.WithSubscription(subscription), storetest.WithStreaming(streaming))
 }

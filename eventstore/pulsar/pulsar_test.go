@@ -34,6 +34,7 @@ func TestStore(t *testing.T) {
 			return openSecret(t, server.Store(t, layout.Sourcing, map[string]string{layout.SecretMaxEventBytes: "10000"}))
 		},
 		storetest.WithMaxEventBytes(10_000),
+		storetest.WithStreaming(func(t *testing.T) eventstore.Store { return openSecret(t, server.Store(t, layout.Streaming, nil)) }),
 		storetest.Lacks(storetest.Redriving, "Pulsar has nothing that removes a record of a topic without a subscription of it"),
 		storetest.Lacks(storetest.Attempts, "Pulsar keeps nothing for a consumer with a record that is not acknowledged"),
 		storetest.WithReopen(func(t *testing.T, s eventstore.Store) eventstore.Store { return openSecret(t, secretOf(s)) }),

@@ -124,56 +124,6 @@ func TestHistoryLost(t *testing.T) {
 	}
 }
 
-func TestStreaming(t *testing.T) {
-	server := redistest.Start(t)
-	s := openSecret(t, server.Store(t, layout.Streaming, nil))
-	if _, err := s.Append(t.Context(), order42, 0, placed("a")); !errors.Is(err, eventstore.ErrUnsupported) {
-		t.Errorf("Append with an expected version: %v, want ErrUnsupported", err)
-	}
-	v, err := s.Append(t.Context(), order42, eventstore.Any, placed("a"), placed("b"))
-	if v != 0 || err != nil {
-		t.Errorf("Append: version %d, %v; want 0", v, err)
-	}
-	for _, err := range s.Read(t.Context(), order42, 0) {
-		if !errors.Is(err, eventstore.ErrUnsupported) {
-			t.Errorf("Read: %v, want ErrUnsupported", err)
-		}
-	}
-	var ids []string
-	for e, err := range s.Replay(t.Context(), eventstore.Start{}) {
-		if err != nil || e.Version != 0 {
-			t.Errorf("Replay: version %d, %v; want 0", e.Version, err)
-		}
-		ids = append(ids, e.ID)
-	}
-	if strings.Join(ids, " ") != "a b" {
-		t.Errorf("Replay: %v, want a b", ids)
-	}
-}
-
-// Each Secret opens what it is for.
-func TestSecretsAreForOneThing(t *testing.T) {
-	server := redistest.Start(t)
-	secret := server.Store(t, layout.Sourcing, nil)
-	s, sub := openSecret(t, secret), openSecret(t, server.Subscription(t, secret, "billing"))
-	_, err := s.Append(t.Context(), order42, 0, placed("a"))
-	must(t, err)
-	if _, err := sub.Append(t.Context(), order42, 1, placed("b")); !errors.Is(err, eventstore.ErrUnsupported) {
-		t.Errorf("Append as a subscription: %v, want ErrUnsupported", err)
-	}
-	if err := s.Subscribe(t.Context(), nil); !errors.Is(err, eventstore.ErrUnsupported) {
-		t.Errorf("Subscribe as a store: %v, want ErrUnsupported", err)
-	}
-	for e, err := range sub.Read(t.Context(), order42, 0) {
-		if err != nil || e.ID != "a" {
-			t.Errorf("Read as a subscription: %s, %v", e.ID, err)
-		}
-	}
-	if _, err := sub.LoadSnapshot(t.Context(), order42); !errors.Is(err, eventstore.ErrNotFound) {
-		t.Errorf("LoadSnapshot as a subscription: %v, want ErrNotFound", err)
-	}
-}
-
 func FuzzParseCursor(f *testing.F) {
 	for _, s := range []string{"1700000000000-0", "1-1.2", "0-0.0", "1-1.-2", "01-1"} {
 		f.Add(s)

@@ -74,6 +74,7 @@ func conform(t *testing.T, server *redistest.Server, opts ...storetest.Option) {
 	}
 	storetest.Run(t, open, append(opts,
 		storetest.WithMaxEventBytes(10_000),
+		storetest.WithStreaming(func(t *testing.T) eventstore.Store { return openSecret(t, server.Store(t, layout.Streaming, nil)) }),
 		storetest.WithReopen(func(t *testing.T, s eventstore.Store) eventstore.Store { return openSecret(t, secretOf(s)) }),
 		storetest.WithSubscription(func(t *testing.T, s eventstore.Store, name string) eventstore.Store {
 			return openSecret(t, server.Subscription(t, secretOf(s), name))

@@ -23,6 +23,7 @@ func ExampleRun() {
 				return subscription
 			}),
 			storetest.WithMaxEventBytes(1_000),
+			storetest.WithStreaming(func(*testing.T) eventstore.Store { return memory.New(memory.WithStreaming()) }),
 			storetest.Lacks(storetest.Processes, "it ends with its process"),
 		}
 		storetest.Run(t, func(*testing.T) eventstore.Store { return memory.New(memory.WithMaxEventBytes(1_000)) }, options...)
@@ -45,6 +46,7 @@ func ExampleFeature() {
 		storetest.Groups,    // Without WithSubscription.
 		storetest.Processes, // Without WithProcesses.
 		storetest.Limit,     // Without WithMaxEventBytes.
+		storetest.Streaming, // Without WithStreaming.
 	} {
 		_ = storetest.Lacks(f, "why it cannot be")
 	}

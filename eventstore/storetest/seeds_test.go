@@ -360,6 +360,28 @@ func forgetAttempts(f *faulty) {
 	}
 }
 
+// appendAnywhere takes an expected version for a wish.
+func appendAnywhere(f *faulty) {
+	f.append = func(ctx context.Context, s eventstore.StreamID, expected eventstore.Version, events ...eventstore.EventData) (eventstore.Version, error) {
+		v, err := f.Store.Append(ctx, s, expected, events...)
+		if errors.Is(err, eventstore.ErrUnsupported) {
+			return f.Store.Append(ctx, s, eventstore.Any, events...)
+		}
+		return v, err
+	}
+}
+
+// writeForSubscriptions says that a subscription has written.
+func writeForSubscriptions(f *faulty) {
+	f.append = func(ctx context.Context, s eventstore.StreamID, expected eventstore.Version, events ...eventstore.EventData) (eventstore.Version, error) {
+		v, err := f.Store.Append(ctx, s, expected, events...)
+		if errors.Is(err, eventstore.ErrUnsupported) {
+			return expected + eventstore.Version(len(events)), nil
+		}
+		return v, err
+	}
+}
+
 // removeFailed settles dead letters before they are handled.
 func removeFailed(f *faulty) {
 	f.redrive = func(ctx context.Context, h eventstore.Handler) (int, error) {

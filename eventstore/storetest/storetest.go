@@ -48,6 +48,8 @@ const (
 	Processes Feature = "Processes"
 	// Limit: appends over a size are refused. Lacking unless [WithMaxEventBytes] is given.
 	Limit Feature = "Limit"
+	// Streaming: there are stores that forget. Lacking unless [WithStreaming] is given.
+	Streaming Feature = "Streaming"
 )
 
 // An Option tells Run more about the stores under test.
@@ -78,8 +80,17 @@ func WithMaxEventBytes(n int) Option {
 	}
 }
 
+// WithStreaming says how to open a fresh, empty streaming store.
+func WithStreaming(open func(t *testing.T) eventstore.Store) Option {
+	return func(s *suite) {
+		s.openStreaming = open
+		delete(s.lacks, Streaming)
+	}
+}
+
 type suite struct {
 	open            func(*testing.T) eventstore.Store
+	openStreaming   func(*testing.T) eventstore.Store
 	openSubscribing func(t *testing.T, store eventstore.Store, name string) eventstore.Store
 	openAgain       func(t *testing.T, store eventstore.Store) eventstore.Store
 	maxEventBytes   int
@@ -102,6 +113,7 @@ func newSuite(open func(*testing.T) eventstore.Store, opts ...Option) *suite {
 			Limit:     "storetest.WithMaxEventBytes is not given",
 			Groups:    "storetest.WithSubscription is not given",
 			Processes: "storetest.WithProcesses is not given",
+			Streaming: "storetest.WithStreaming is not given",
 		},
 	}
 	for _, o := range opts {
@@ -148,10 +160,12 @@ var checks = []check{
 	{"ReplayTime", nil, (*suite).testReplayTime},
 	{"ReplayLive", nil, (*suite).testReplayLive},
 	{"ReplayLiveBusy", nil, (*suite).testReplayLiveBusy},
+	{"Streaming", []Feature{Streaming}, (*suite).testStreaming},
 	{"Snapshot", []Feature{Snapshots}, (*suite).testSnapshot},
 	{"Aggregate", []Feature{Snapshots}, (*suite).testAggregate},
 	{"Projection", nil, (*suite).testProjection},
 	{"Random", nil, (*suite).testRandom},
+	{"SubscriptionReads", []Feature{Subscriptions, Groups}, (*suite).testSubscriptionReads},
 	{"SubscribeOrder", []Feature{Subscriptions}, (*suite).testSubscribeOrder},
 	{"SubscribeRetry", []Feature{Subscriptions}, (*suite).testSubscribeRetry},
 	{"SubscribeDeadLetter", []Feature{Subscriptions, DeadLetters}, (*suite).testSubscribeDeadLetter},

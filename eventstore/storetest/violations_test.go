@@ -115,6 +115,7 @@ func suiteOf(seed func(*faulty)) *suite {
 	s := newSuite(
 		func(*testing.T) eventstore.Store { return wrap(memory.New(memory.WithMaxEventBytes(10_000))) },
 		WithMaxEventBytes(10_000),
+		WithStreaming(func(*testing.T) eventstore.Store { return wrap(memory.New(memory.WithStreaming())) }),
 		WithReopen(func(_ *testing.T, store eventstore.Store) eventstore.Store { return wrap(store.(*faulty).Store) }),
 		WithSubscription(func(t *testing.T, store eventstore.Store, name string) eventstore.Store {
 			sub, err := store.(*faulty).Subscription(name)
@@ -211,6 +212,14 @@ func TestViolationsAreCaught(t *testing.T) {
 		"SharesPosition": {
 			reason: "What one subscription has handled, the others have not.",
 			seed:   sharePosition, by: []string{"SubscribeGroups"},
+		},
+		"ForgetsThatItForgets": {
+			reason: "Nobody can expect a version of what is not kept.",
+			seed:   appendAnywhere, by: []string{"Streaming"},
+		},
+		"WritesForSubscriptions": {
+			reason: "A consumer's Secret must not be able to add history.",
+			seed:   writeForSubscriptions, by: []string{"SubscriptionReads"},
 		},
 		"RemovesFailed": {
 			reason: "What fails again stays a dead letter.",

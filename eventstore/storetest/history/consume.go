@@ -199,6 +199,9 @@ const (
 func (c *consumption) delivered(p *process, r response) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.deliveries.dead[p] { // Its last words.
+		return
+	}
 	if err := c.deliveries.begin(p, r.Stream, r.Version); err != nil {
 		c.cancel(err)
 		return
@@ -244,16 +247,16 @@ func (c *consumption) inject() {
 func (c *consumption) answer(p *process, r response, v verdict) {
 	if v != killInstead {
 		c.mu.Lock()
-		c.deliveries.end(r.Stream, v != fail)
+		c.deliveries.end(p, r.Stream, v != fail)
 		c.mu.Unlock()
 		p.send(request{Answers: r.Delivery, Fail: v == fail})
 	}
 	if v == killInstead || v == killAfter {
-		p.kill()
 		c.mu.Lock()
 		c.deliveries.die(p)
 		over := c.over
 		c.mu.Unlock()
+		p.kill()
 		if over {
 			return
 		}

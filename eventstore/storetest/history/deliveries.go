@@ -11,6 +11,7 @@ import (
 type deliveries struct {
 	handled  map[eventstore.StreamID]eventstore.Version // The last event of each stream that was handled.
 	underway map[eventstore.StreamID]delivery
+	dead     map[any]bool // Consumers.
 	total    int
 }
 
@@ -21,7 +22,7 @@ type delivery struct {
 }
 
 func newDeliveries() *deliveries {
-	return &deliveries{handled: map[eventstore.StreamID]eventstore.Version{}, underway: map[eventstore.StreamID]delivery{}}
+	return &deliveries{handled: map[eventstore.StreamID]eventstore.Version{}, underway: map[eventstore.StreamID]delivery{}, dead: map[any]bool{}}
 }
 
 // begin says what is wrong with a delivery that begins now. What was handled may come again, and nothing is left out.
@@ -37,16 +38,21 @@ func (d *deliveries) begin(consumer any, stream eventstore.StreamID, version eve
 	return nil
 }
 
-// end notes that a delivery is over, and whether the event was handled.
-func (d *deliveries) end(stream eventstore.StreamID, handled bool) {
+// end notes that a delivery is over, and whether the event was handled. One that its consumer died with was over before.
+func (d *deliveries) end(consumer any, stream eventstore.StreamID, handled bool) {
+	if d.underway[stream].consumer != consumer {
+		return
+	}
 	if handled {
 		d.handled[stream] = max(d.handled[stream], d.underway[stream].version)
 	}
 	delete(d.underway, stream)
 }
 
-// die notes that a consumer is no more: what it had in its hands was not handled.
+// die notes that a consumer is no more: what it had in its hands was not handled. It is told just before the consumer is killed:
+// brokers may hand out the event once more before anybody could say that it is dead.
 func (d *deliveries) die(consumer any) {
+	d.dead[consumer] = true
 	for stream, u := range d.underway {
 		if u.consumer == consumer {
 			delete(d.underway, stream)

@@ -7,12 +7,12 @@ import (
 )
 
 func TestDeliveries(t *testing.T) {
-	const a, b = "a", "b" // Consumers.
+	const a, b, c = "a", "b", "c" // Consumers.
 	begin := func(consumer string, v eventstore.Version) func(*deliveries) error {
 		return func(d *deliveries) error { return d.begin(consumer, stream, v) }
 	}
-	end := func(handled bool) func(*deliveries) error {
-		return func(d *deliveries) error { d.end(stream, handled); return nil }
+	end := func(consumer string, handled bool) func(*deliveries) error {
+		return func(d *deliveries) error { d.end(consumer, stream, handled); return nil }
 	}
 	die := func(consumer string) func(*deliveries) error {
 		return func(d *deliveries) error { d.die(consumer); return nil }
@@ -22,14 +22,15 @@ func TestDeliveries(t *testing.T) {
 		steps  []func(*deliveries) error
 		wrong  bool // The last step is.
 	}{
-		"InOrder":     {reason: "One after another.", steps: []func(*deliveries) error{begin(a, 1), end(true), begin(a, 2)}},
-		"Again":       {reason: "What was handled may come again.", steps: []func(*deliveries) error{begin(a, 1), end(true), begin(b, 1)}},
-		"AfterFail":   {reason: "What failed comes again.", steps: []func(*deliveries) error{begin(a, 1), end(false), begin(a, 1)}},
+		"InOrder":     {reason: "One after another.", steps: []func(*deliveries) error{begin(a, 1), end(a, true), begin(a, 2)}},
+		"Again":       {reason: "What was handled may come again.", steps: []func(*deliveries) error{begin(a, 1), end(a, true), begin(b, 1)}},
+		"AfterFail":   {reason: "What failed comes again.", steps: []func(*deliveries) error{begin(a, 1), end(a, false), begin(a, 1)}},
 		"AfterDeath":  {reason: "What a consumer had in its hands when it died comes again.", steps: []func(*deliveries) error{begin(a, 1), die(a), begin(b, 1)}},
-		"Skipped":     {reason: "Nothing is left out.", steps: []func(*deliveries) error{begin(a, 1), end(true), begin(a, 3)}, wrong: true},
-		"Overtaken":   {reason: "While an event is to be tried again, its stream waits.", steps: []func(*deliveries) error{begin(a, 1), end(false), begin(a, 2)}, wrong: true},
+		"Skipped":     {reason: "Nothing is left out.", steps: []func(*deliveries) error{begin(a, 1), end(a, true), begin(a, 3)}, wrong: true},
+		"Overtaken":   {reason: "While an event is to be tried again, its stream waits.", steps: []func(*deliveries) error{begin(a, 1), end(a, false), begin(a, 2)}, wrong: true},
 		"Lost":        {reason: "What a dead consumer did not handle is not done.", steps: []func(*deliveries) error{begin(a, 1), die(a), begin(b, 2)}, wrong: true},
-		"SideBySide":  {reason: "Two of a stream are never handled at once.", steps: []func(*deliveries) error{begin(a, 1), end(true), begin(a, 2), begin(b, 1)}, wrong: true},
+		"SideBySide":  {reason: "Two of a stream are never handled at once.", steps: []func(*deliveries) error{begin(a, 1), end(a, true), begin(a, 2), begin(b, 1)}, wrong: true},
+		"LateAnswer":  {reason: "What a dead consumer is told ends no delivery of another.", steps: []func(*deliveries) error{begin(a, 1), die(a), begin(b, 1), end(a, true), begin(c, 1)}, wrong: true},
 		"SurvivedOne": {reason: "The death of one consumer ends no delivery of another.", steps: []func(*deliveries) error{begin(a, 1), die(b), begin(b, 1)}, wrong: true},
 	} {
 		t.Run(name, func(t *testing.T) {

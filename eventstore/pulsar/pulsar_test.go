@@ -37,6 +37,7 @@ func TestStore(t *testing.T) {
 		storetest.WithStreaming(func(t *testing.T) eventstore.Store { return openSecret(t, server.Store(t, layout.Streaming, nil)) }),
 		storetest.Lacks(storetest.Redriving, "Pulsar has nothing that removes a record of a topic without a subscription of it"),
 		storetest.Lacks(storetest.Attempts, "Pulsar keeps nothing for a consumer with a record that is not acknowledged"),
+		storetest.Lacks(storetest.Fencing, "Pulsar hands out at once what a consumer of KeyShared held whose connection is lost, and nothing tells that consumer"),
 		storetest.WithReopen(func(t *testing.T, s eventstore.Store) eventstore.Store { return openSecret(t, secretOf(s)) }),
 		storetest.WithSubscription(func(t *testing.T, s eventstore.Store, name string) eventstore.Store {
 			return openSecret(t, server.Subscription(t, secretOf(s), name))

@@ -42,7 +42,7 @@ func ExampleWithProcesses() {
 // What may be lacking. A feature for which storetest needs an option lacks by itself without it.
 func ExampleFeature() {
 	for _, f := range []storetest.Feature{
-		storetest.Subscriptions, storetest.DeadLetters, storetest.Redriving, storetest.Attempts, storetest.Snapshots,
+		storetest.Subscriptions, storetest.DeadLetters, storetest.Redriving, storetest.Attempts, storetest.Snapshots, storetest.Fencing,
 		storetest.Groups,    // Without WithSubscription.
 		storetest.Processes, // Without WithProcesses.
 		storetest.Limit,     // Without WithMaxEventBytes.

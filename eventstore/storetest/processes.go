@@ -52,9 +52,13 @@ func (s *suite) testProcesses(ctx context.Context, t testing.TB, store eventstor
 // testSubscribeCrashes has processes consume a subscription, and kills them: every event is handled, and each stream in order.
 func (s *suite) testSubscribeCrashes(ctx context.Context, t testing.TB, store eventstore.Store) {
 	seed := s.newSeed()
+	reason, overlap := s.lacks[Fencing]
+	if overlap {
+		t.Logf("without %s, which the backend lacks: %s", Fencing, reason)
+	}
 	result, err := history.Consume(ctx, history.ConsumeOptions{
 		Store: s.secret(store), Subscription: s.secret(s.subscription(store, "consumers")), Seed: seed, Faults: s.faults,
-		Events: *operationsFlag / 5, Kills: 3 + *operationsFlag/3000,
+		Events: *operationsFlag / 5, Kills: 3 + *operationsFlag/3000, Overlap: overlap,
 	})
 	t.Logf("seed %d: %s", seed, result)
 	if err != nil {

@@ -48,6 +48,9 @@ const (
 	Processes Feature = "Processes"
 	// Limit: appends over a size are refused. Lacking unless [WithMaxEventBytes] is given.
 	Limit Feature = "Limit"
+	// Fencing: what a consumer holds goes to another one only when it handles nothing of that any more, even if its connection is
+	// lost. Without it, two may handle events of one stream for a while.
+	Fencing Feature = "Fencing"
 	// Streaming: there are stores that forget. Lacking unless [WithStreaming] is given.
 	Streaming Feature = "Streaming"
 )

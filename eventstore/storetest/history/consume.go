@@ -25,6 +25,10 @@ type ConsumeOptions struct {
 	// Faults are injected one at a time, as often as processes are killed. Rare ones are left out.
 	Faults []Fault
 
+	// Overlap allows that several workers handle events of one stream for a while: who has lost its connection goes on with what it
+	// holds, and others have that too. What comes for the first time comes in its order all the same.
+	Overlap bool
+
 	// Patience is how long it may take until the next event is handled. It must outlast what the broker waits for a consumer
 	// that is dead. Default: 2m.
 	Patience time.Duration
@@ -54,7 +58,7 @@ func Consume(ctx context.Context, o ConsumeOptions) (ConsumeResult, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	c := &consumption{
-		ConsumeOptions: o, ctx: ctx, cancel: cancel, rng: rand.New(rand.NewPCG(o.Seed, 0)), deliveries: newDeliveries(),
+		ConsumeOptions: o, ctx: ctx, cancel: cancel, rng: rand.New(rand.NewPCG(o.Seed, 0)), deliveries: newDeliveries(o.Overlap),
 		failures: map[string]int{}, want: map[eventstore.StreamID]eventstore.Version{}, progress: make(chan struct{}, 1),
 	}
 	start := time.Now()

@@ -24,8 +24,8 @@ type Appender interface {
 	// tells the version if that is Any.
 	//
 	// Event ids are idempotency keys: if the events after the expected version begin with these ids, an earlier copy of
-	// this very append won, and Append returns its success. With Any only the stream's last 16
-	// appends are compared, and none in a streaming store.
+	// this very append won, and Append returns its success. With Any the stream's last 16 appends are compared, perhaps some
+	// more, and none in a streaming store.
 	//
 	// Errors: [ErrConcurrency], [ErrUnknownOutcome], [ErrTooLarge], [ErrUnsupported] (an expected version in a streaming
 	// store, or a subscription's Secret), [ErrHistoryLost].

@@ -61,6 +61,17 @@ func (i *ideal) append(stream eventstore.StreamID, expected eventstore.Version, 
 	return versionOutcome(version + eventstore.Version(len(ids)))
 }
 
+// forgotten is the outcome of an append without an expected version that finds a copy of itself further back than it has to look.
+func (i *ideal) forgotten(stream eventstore.StreamID, expected eventstore.Version, ids []string) (outcome string, ok bool) {
+	appends := i.appends[stream]
+	for _, a := range appends[:max(len(appends)-anyWindow, 0)] {
+		if expected == eventstore.Any && slices.Equal(a.ids, ids) {
+			return versionOutcome(a.base + eventstore.Version(len(ids))), true
+		}
+	}
+	return "", false
+}
+
 func (i *ideal) read(stream eventstore.StreamID, after eventstore.Version) string {
 	all := i.ids(stream)
 	return idsOutcome(all[min(int(after), len(all)):])

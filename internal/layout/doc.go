@@ -25,6 +25,6 @@ const (
 	Streaming Kind = "streaming"
 )
 
-// AnyWindow is how many of a stream's last appends are compared with one that has no expected version, to find an earlier
-// copy of it.
+// AnyWindow is how many of a stream's last appends that a process knows are compared with one that has no expected version, to find
+// an earlier copy of it.
 const AnyWindow = 16

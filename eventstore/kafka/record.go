@@ -43,7 +43,7 @@ func message(key string, fields record.Fields) *kgo.Record {
 	return r
 }
 
-// fieldsOf is the inverse of message.
+// fieldsOf is the inverse of message, but for the fields that [appendHeaders] leaves out.
 func fieldsOf(r *kgo.Record) record.Fields {
 	return append(appendHeaders(nil, r), record.Field{Name: record.Data, Value: string(r.Value)})
 }

@@ -214,7 +214,8 @@ func (c *consumer) adjust(ctx context.Context, offsets map[string]map[int32]kgo.
 	asked.SetLimit(askAtOnce)
 	adjusted := map[string]map[int32]kgo.Offset{}
 	for topic, places := range offsets {
-		adjusted[topic] = map[int32]kgo.Offset{}
+		found := map[int32]kgo.Offset{}
+		adjusted[topic] = found
 		for p, committed := range places {
 			if int(p) >= c.store.Partitions { // Somebody added it: nobody appends there, and nobody reads.
 				continue
@@ -226,7 +227,7 @@ func (c *consumer) adjust(ctx context.Context, offsets map[string]map[int32]kgo.
 				}
 				mu.Lock()
 				defer mu.Unlock()
-				adjusted[topic][p] = kgo.NewOffset().At(from)
+				found[p] = kgo.NewOffset().At(from)
 				return err
 			})
 		}

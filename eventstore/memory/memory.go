@@ -183,21 +183,25 @@ func (s *Store) Append(ctx context.Context, stream eventstore.StreamID, expected
 			return 0, err
 		}
 		defer done()
+		var decoded []eventstore.Event // Through the record and back, so that what comes out is what a broker would give.
+		if len(fields) > 0 {
+			if decoded, err = record.Decode(fields); err != nil {
+				return 0, err
+			}
+		}
 		s.db.mu.Lock()
 		defer s.db.mu.Unlock()
 		version := s.db.version(stream)
-		if won, ok := s.db.repeated(stream, expected, fields.Get(record.ID)); ok && len(fields) > 0 {
-			return won, nil
+		if len(decoded) > 0 {
+			if won, ok := s.db.repeated(stream, expected, decoded[0].ID); ok {
+				return won, nil
+			}
 		}
 		if expected != eventstore.Any && expected != version {
 			return 0, &eventstore.ConcurrencyError{Expected: expected, Actual: version}
 		}
-		if len(fields) == 0 {
+		if len(decoded) == 0 {
 			return version, nil
-		}
-		decoded, err := record.Decode(fields) // Through the record and back, so that what comes out is what a broker would give.
-		if err != nil {
-			return 0, err
 		}
 		return s.db.add(decoded, version, s.binding.Streaming), nil
 	})

@@ -5,31 +5,29 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/arbiter"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
 )
 
-// judge tells which records of a partition have events for readers. It is for one goroutine, and what it returns is good until
-// it is asked again.
+// judge tells which records of a partition have events for readers. It is for one goroutine, and what it has is good until it is
+// asked again.
 type judge struct {
-	store   *store
-	entries []arbiter.Entry
-	verdict []bool
-	fields  record.Fields
+	store     *store
+	decoder   decoder
+	envelopes []record.Envelope // of the records, in their order
+	entries   []arbiter.Entry
+	verdict   []bool
 }
 
 // counts tells it of records of one partition, in order.
 func (j *judge) counts(ctx context.Context, records []*kgo.Record) ([]bool, error) {
-	j.entries, j.verdict = j.entries[:0], append(j.verdict[:0], make([]bool, len(records))...)
-	defer func() { clear(j.entries) }() // Else they keep what was received, of which they are parts.
-	for i, r := range records {
-		e := arbiter.NewEntry(at(r.Offset)) // A control record has no fields.
-		if !r.Attrs.IsControl() {
-			e = entryOf(r)
-		}
-		j.entries = append(j.entries, e)
-		j.verdict[i] = e.Readable()
+	clear(j.envelopes) // Else they keep what the events of former records share with them.
+	clear(j.entries)
+	j.envelopes, j.entries, j.verdict = j.envelopes[:0], j.entries[:0], j.verdict[:0]
+	for _, r := range records {
+		v := j.decoder.envelope(r)
+		e := arbiter.NewEntry(at(r.Offset), &v)
+		j.envelopes, j.entries, j.verdict = append(j.envelopes, v), append(j.entries, e), append(j.verdict, e.Readable())
 	}
 	if j.store.Streaming {
 		return j.verdict, nil
@@ -42,13 +40,4 @@ func (j *judge) counts(ctx context.Context, records []*kgo.Record) ([]bool, erro
 		j.store.tails.reached(p, records[to-1].LeaderEpoch)
 	}
 	return j.verdict, nil
-}
-
-// decode returns the events of a record that counts.
-func (j *judge) decode(r *kgo.Record) ([]eventstore.Event, error) { return j.appendEvents(nil, r) }
-
-// appendEvents is decode, but appends the events to others.
-func (j *judge) appendEvents(events []eventstore.Event, r *kgo.Record) ([]eventstore.Event, error) {
-	j.fields = appendHeaders(j.fields[:0], r)
-	return appendEvents(events, r, j.fields)
 }

@@ -24,7 +24,7 @@ func (l log) Publish(partition int, stream string, fields record.Fields, failed 
 		case err != nil:
 			failed(err)
 		case r.Offset >= 0: // Unknown where a record that was sent twice is an old one.
-			l.arbiter.Acknowledged(partition, entryOf(r))
+			l.arbiter.Acknowledged(partition, (&decoder{}).entry(r))
 		}
 	})
 }
@@ -59,7 +59,7 @@ func (l log) At(ctx context.Context, partition int, place arbiter.Position) (arb
 	}
 	for _, r := range pg.records {
 		if r.Offset == place.Offset && !r.Attrs.IsControl() {
-			return entryOf(r), nil
+			return (&decoder{}).entry(r), nil
 		}
 	}
 	return arbiter.Entry{}, nil

@@ -7,7 +7,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/deliver"
 )
 
@@ -19,8 +18,12 @@ const (
 	reach       = 1 << 18
 )
 
-// batch is how many records are judged at a time.
-const batch = 512
+// batch is how many records are judged at a time, and plenty how many that are ready are enough for now: as they were received,
+// they are costly to keep.
+const (
+	batch  = 512
+	plenty = 2 * batch
+)
 
 // partition is one partition that a consumer reads. It implements [deliver.Log].
 type partition struct {
@@ -91,17 +94,17 @@ func (p *partition) feed(records []*kgo.Record) {
 func (p *partition) full() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.plenty() && !p.paused
+	return p.enough() && !p.paused
 }
 
-// plenty reports whether more are ready than there is room for. The caller holds the lock.
-func (p *partition) plenty() bool { return len(p.ready) > window || p.waiting > windowBytes }
+// enough reports whether no more records should come for now. The caller holds the lock.
+func (p *partition) enough() bool { return len(p.ready) > plenty || p.waiting > windowBytes }
 
 // pause has the client read other partitions, as this one cannot go on.
 func (p *partition) pause() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.plenty() && !p.paused {
+	if p.enough() && !p.paused {
 		p.paused = true
 		p.client.PauseFetchPartitions(map[string][]int32{p.store.events.name: {p.number}})
 	}
@@ -116,7 +119,9 @@ func (p *partition) run() {
 		if !ok {
 			break
 		}
-		if err := p.deliver(&j, records); err != nil {
+		err := p.deliver(&j, records)
+		clear(records) // They are a part of what ready was.
+		if err != nil {
 			if p.stop.Err() == nil {
 				p.fail(err)
 			}
@@ -154,7 +159,7 @@ func (p *partition) tryTake() []*kgo.Record {
 	}
 	records := p.ready[:n:n]
 	p.ready, p.waiting = p.ready[n:], p.waiting-bytes
-	if len(p.ready) < window/2 && p.waiting < windowBytes/2 {
+	if len(p.ready) < plenty/2 && p.waiting < windowBytes/2 {
 		if p.paused {
 			p.paused = false
 			p.client.ResumeFetchPartitions(map[string][]int32{p.store.events.name: {p.number}})
@@ -171,18 +176,17 @@ func (p *partition) deliver(j *judge, records []*kgo.Record) error {
 		return err
 	}
 	p.note(records, counts)
-	events := make([]eventstore.Event, 0, len(records)) // One piece of memory for all, as there are many.
 	ready := make([]deliver.Record, 0, len(records))
 	for i, r := range records {
 		if !counts[i] {
 			continue
 		}
-		n := len(events)
 		// One that counts and cannot be decoded must not vanish, nor be passed over.
-		if events, err = j.appendEvents(events, r); err != nil {
+		events, undecoded := j.decoder.events(r, &j.envelopes[i])
+		if err = undecoded; err != nil {
 			break
 		}
-		ready = append(ready, deliver.Record{ID: events[n].Position.Offset, Events: events[n:len(events):len(events)]})
+		ready = append(ready, deliver.Record{ID: events[0].Position.Offset, Events: events})
 	}
 	p.queue.Add(ready...)
 	return err
@@ -210,7 +214,6 @@ func (p *partition) note(records []*kgo.Record, counts []bool) {
 func (p *partition) Done(r deliver.Record) {
 	offset, _ := strconv.ParseInt(r.ID, 10, 64)
 	p.Forget(r)
-	clear(r.Events) // Others that are not done share their piece of memory, and must not keep what these have.
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.done.finish(offset)

@@ -45,7 +45,10 @@ func (p *progress) take(offset int64, bytes int) bool {
 
 // finish notes that a record is done.
 func (p *progress) finish(offset int64) {
-	i := sort.Search(len(p.open), func(i int) bool { return p.open[i].offset >= offset })
+	i := int(offset - p.open[0].offset) // Seldom is there a hole.
+	if i >= len(p.open) || p.open[i].offset != offset {
+		i = sort.Search(len(p.open), func(i int) bool { return p.open[i].offset >= offset })
+	}
 	p.open[i].done = true
 	p.done++
 	p.bytes -= int(p.open[i].bytes)

@@ -22,6 +22,7 @@ func (s *store) Read(ctx context.Context, stream eventstore.StreamID, after even
 
 // fetch is [arbiter.Fetch].
 func (s *store) fetch(ctx context.Context, number int, places []arbiter.Position) ([][]eventstore.Event, error) {
+	var d decoder
 	partition, found := int32(number), make([][]eventstore.Event, 0, len(places))
 	bytes := int32(1) // The broker sends at least the batch that has the first one.
 	if len(places) > 1 {
@@ -41,7 +42,8 @@ func (s *store) fetch(ctx context.Context, number int, places []arbiter.Position
 			if len(found) == len(places) || r.Offset != places[len(found)].Offset {
 				continue
 			}
-			events, err := decode(r)
+			v := d.envelope(r)
+			events, err := d.events(r, &v)
 			if err != nil {
 				return nil, err
 			}

@@ -3,7 +3,7 @@ package kafka
 import (
 	"bytes"
 	"fmt"
-	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -43,48 +43,77 @@ func message(key string, fields record.Fields) *kgo.Record {
 	return r
 }
 
-// fieldsOf is the inverse of message, but for the fields that [appendHeaders] leaves out.
+// fieldsOf is the inverse of message.
 func fieldsOf(r *kgo.Record) record.Fields {
-	return append(appendHeaders(nil, r), record.Field{Name: record.Data, Value: string(r.Value)})
-}
-
-// appendHeaders appends the fields that are headers, without those that say nothing about an event. All values share one
-// piece of memory: there are many, and short.
-func appendHeaders(fields record.Fields, r *kgo.Record) record.Fields {
-	size := 0
-	for i := range r.Headers {
-		size += len(r.Headers[i].Value)
+	fields := make(record.Fields, 0, len(r.Headers)+1)
+	for _, h := range r.Headers {
+		fields = append(fields, record.Field{Name: h.Key, Value: string(h.Value)})
 	}
-	var all strings.Builder
-	all.Grow(size)
-	fields = slices.Grow(fields, len(r.Headers)+1)
-	for i := range r.Headers {
-		h := &r.Headers[i]
-		if h.Key == arbiter.Attempt || h.Key == record.Source {
-			continue
-		}
-		from := all.Len()
-		all.Write(h.Value)
-		fields = append(fields, record.Field{Name: h.Key, Value: all.String()[from:]})
+	return append(fields, record.Field{Name: record.Data, Value: string(r.Value)})
+}
+
+// decoder makes events of records. It is for one goroutine. What it makes has nothing of what was received, which is one large
+// piece of memory and had stayed whole: it copies, and lets copies of a few records share a piece.
+type decoder struct {
+	record.Decoder
+
+	texts  strings.Builder
+	values []byte
+}
+
+// pieceBytes is how large such a piece is. Whoever keeps an event keeps its pieces.
+const pieceBytes = 4 << 10
+
+// envelope returns that of a record, without its payload. A control record has none.
+func (d *decoder) envelope(r *kgo.Record) (v record.Envelope) {
+	if r.Attrs.IsControl() {
+		return v
 	}
-	return fields
+	for i := range r.Headers {
+		v.Set(r.Headers[i].Key, d.text(r.Headers[i].Value))
+	}
+	return v
 }
 
-// decode returns the events of a record, with their positions.
-func decode(r *kgo.Record) ([]eventstore.Event, error) {
-	return appendEvents(nil, r, appendHeaders(nil, r))
+func (d *decoder) entry(r *kgo.Record) arbiter.Entry {
+	v := d.envelope(r)
+	return arbiter.NewEntry(at(r.Offset), &v)
 }
 
-// appendEvents is decode, but appends the events to others. The record's headers were read already.
-func appendEvents(events []eventstore.Event, r *kgo.Record, headers record.Fields) ([]eventstore.Event, error) {
-	n := len(events)
-	events, err := record.Append(events, headers, bytes.Clone(r.Value)) // What was received is one piece, and had stayed whole.
+// events returns the events of a record that has that envelope, with their positions.
+func (d *decoder) events(r *kgo.Record, v *record.Envelope) ([]eventstore.Event, error) {
+	v.Data = d.value(r.Value)
+	events, err := d.Events(v)
 	if err != nil {
-		return events, fmt.Errorf("record at offset %d of partition %d: %w", r.Offset, r.Partition, err)
+		return nil, fmt.Errorf("record at offset %d of partition %d: %w", r.Offset, r.Partition, err)
 	}
-	for i := range events[n:] {
-		events[n+i].Recorded = r.Timestamp.UTC()
-		events[n+i].Position = cursor{offset: r.Offset, event: i}.position(r.Partition)
+	var digits [20]byte
+	place := d.text(strconv.AppendInt(digits[:0], r.Offset, 10))
+	for i := range events {
+		events[i].Recorded = r.Timestamp.UTC()
+		events[i].Position = eventstore.Position{Partition: int(r.Partition), Offset: record.Offset(place, i)}
 	}
 	return events, nil
+}
+
+func (d *decoder) text(b []byte) string {
+	if d.texts.Cap()-d.texts.Len() < len(b) {
+		d.texts = strings.Builder{}
+		d.texts.Grow(max(pieceBytes, len(b)))
+	}
+	from := d.texts.Len()
+	d.texts.Write(b)
+	return d.texts.String()[from:]
+}
+
+func (d *decoder) value(b []byte) []byte {
+	if cap(d.values)-len(d.values) < len(b) {
+		if len(b) > pieceBytes/4 {
+			return bytes.Clone(b)
+		}
+		d.values = make([]byte, 0, pieceBytes)
+	}
+	from := len(d.values)
+	d.values = append(d.values, b...)
+	return d.values[from:len(d.values):len(d.values)]
 }

@@ -178,7 +178,8 @@ func (r *reel) yield(ctx context.Context, yield func(eventstore.Event, error) bo
 	}
 	record := r.ready[0]
 	r.ready = r.ready[1:]
-	events, err := r.judge.decode(record)
+	v := r.judge.decoder.envelope(record)
+	events, err := r.judge.decoder.events(record, &v)
 	if err != nil {
 		return false, err
 	}

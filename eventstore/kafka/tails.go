@@ -37,6 +37,7 @@ type tails struct {
 type tail struct {
 	next    int64
 	fold    arbiter.Fold
+	decoder decoder
 	entries []arbiter.Entry // kept for the next time
 	ended   chan error      // Has room for one.
 }
@@ -176,7 +177,7 @@ func (o *tail) take(p kgo.FetchPartition) {
 			return
 		}
 		if next++; !r.Attrs.IsControl() {
-			o.entries = append(o.entries, entryOf(r))
+			o.entries = append(o.entries, o.decoder.entry(r))
 		}
 		if len(o.entries) == batch {
 			o.folded(next)
@@ -191,7 +192,7 @@ func (o *tail) take(p kgo.FetchPartition) {
 func (o *tail) folded(next int64) {
 	o.next = next
 	o.fold(o.entries, at(next))
-	clear(o.entries) // Else they keep what was received, of which they are parts.
+	clear(o.entries) // Else they keep the texts of all.
 	o.entries = o.entries[:0]
 }
 
@@ -210,11 +211,3 @@ func lost(err error) error {
 }
 
 func at(offset int64) arbiter.Position { return arbiter.Position{Offset: offset} }
-
-func entryOf(r *kgo.Record) arbiter.Entry {
-	e := arbiter.NewEntry(at(r.Offset))
-	for i := range r.Headers {
-		e.Field(r.Headers[i].Key, r.Headers[i].Value)
-	}
-	return e
-}

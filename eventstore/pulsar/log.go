@@ -25,9 +25,8 @@ func (l log) Publish(partition int, stream string, fields record.Fields, failed 
 			failed(l.refused(err))
 			return
 		}
-		e := arbiter.NewEntry(at)
-		fill(&e, m.Properties)
-		l.arbiter.Acknowledged(partition, e)
+		v := envelopeOf(m.Properties)
+		l.arbiter.Acknowledged(partition, arbiter.NewEntry(at, &v))
 	}
 	if producer := l.producers.ready(topic); producer != nil {
 		l.producers.send(topic, producer, m, done)

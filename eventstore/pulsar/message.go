@@ -26,22 +26,27 @@ func message(key string, fields record.Fields) *pulsar.ProducerMessage {
 
 // fieldsOf is the inverse of message.
 func fieldsOf(m pulsar.Message) record.Fields {
-	return append(properties(m), record.Field{Name: record.Data, Value: string(m.Payload())})
-}
-
-// properties returns the fields that are properties.
-func properties(m pulsar.Message) record.Fields {
 	all := m.Properties()
 	fields := make(record.Fields, 0, len(all)+1)
 	for name, value := range all {
 		fields = append(fields, record.Field{Name: name, Value: value})
 	}
-	return fields
+	return append(fields, record.Field{Name: record.Data, Value: string(m.Payload())})
+}
+
+// envelopeOf returns that of a record, without its payload.
+func envelopeOf(properties map[string]string) (v record.Envelope) {
+	for name, value := range properties {
+		v.Set(name, value)
+	}
+	return v
 }
 
 // decode returns the events of a record, with their positions.
 func decode(partition int, m pulsar.Message) ([]eventstore.Event, error) {
-	events, err := record.Append(nil, properties(m), bytes.Clone(m.Payload()))
+	v := envelopeOf(m.Properties())
+	v.Data = bytes.Clone(m.Payload())
+	events, err := v.Events()
 	if err != nil {
 		return nil, fmt.Errorf("record at %s of partition %d: %w", cursor{place: placeOf(m.ID())}, partition, err)
 	}
@@ -55,16 +60,9 @@ func decode(partition int, m pulsar.Message) ([]eventstore.Event, error) {
 // entryOf is what decides whether a message counts. Messages that a client has batched share their place: they are nothing
 // that counts, as no record is one of several.
 func entryOf(m pulsar.Message) arbiter.Entry {
-	e := arbiter.NewEntry(placeOf(m.ID()))
 	if m.ID().BatchSize() > 1 {
-		return e
+		return arbiter.Entry{Position: placeOf(m.ID())}
 	}
-	fill(&e, m.Properties())
-	return e
-}
-
-func fill(e *arbiter.Entry, properties map[string]string) {
-	for name, value := range properties {
-		e.Field(name, []byte(value))
-	}
+	v := envelopeOf(m.Properties())
+	return arbiter.NewEntry(placeOf(m.ID()), &v)
 }

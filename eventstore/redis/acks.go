@@ -11,7 +11,6 @@ import (
 // Done implements [deliver.Log].
 func (p *partition) Done(r deliver.Record) {
 	failed := p.Forget(r)
-	clear(r.Events) // Others that are not done share their piece of memory, and must not keep what these have.
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.done = append(p.done, done{r.ID, failed})

@@ -13,6 +13,7 @@ import (
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/deliver"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 )
 
@@ -40,7 +41,8 @@ type partition struct {
 	leased  string
 	retries string
 	dead    string
-	from    string  // Where to read on: after an entry that is pending, or what is fresh.
+	from    string // Where to read on: after an entry that is pending, or what is fresh.
+	decoder record.Decoder
 	newest  entryID // The last entry that was read: wait for later ones.
 	number  int64   // Of the next read of what is fresh: it stays the same until that took something, and we know.
 	many    bool    // There is much to read.
@@ -186,13 +188,12 @@ func (p *partition) retry(f func(context.Context) error) error {
 // add hands entries to the queue that it does not have yet.
 func (p *partition) add(entries []redis.XMessage) error {
 	entries = p.hold(entries)
-	events := make([]eventstore.Event, 0, len(entries)) // One piece of memory for all, as there are many.
 	records := make([]deliver.Record, len(entries))
 	for i, m := range entries {
-		n := len(events)
 		at, err := parseEntryID(m.ID)
+		var events []eventstore.Event
 		if err == nil && len(m.Values) > 0 {
-			events, err = appendEvents(events, p.lease.partition, at, m)
+			events, err = decode(&p.decoder, p.lease.partition, m)
 		}
 		if err != nil {
 			// Nobody but a client that breaks the layout writes such an entry. It must not vanish, nor be passed over.
@@ -202,7 +203,7 @@ func (p *partition) add(entries []redis.XMessage) error {
 		if p.newest.compare(at) < 0 {
 			p.newest = at
 		}
-		records[i] = deliver.Record{ID: m.ID, Events: events[n:len(events):len(events)]}
+		records[i] = deliver.Record{ID: m.ID, Events: events}
 	}
 	p.queue.Add(records...)
 	return nil

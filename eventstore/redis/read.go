@@ -69,13 +69,14 @@ func (s *store) fetch(ctx context.Context, p int, entries []string) ([]eventstor
 	if err != nil {
 		return nil, err
 	}
+	var d record.Decoder
 	var events []eventstore.Event
 	for i, r := range replies {
 		found := r.(*redis.XMessageSliceCmd).Val() //nolint:forcetypeassert // They are what was asked.
 		if len(found) == 0 {
 			return nil, fmt.Errorf("entry %s of partition %d is in its index and not in the partition: %w", entries[i], p, eventstore.ErrHistoryLost)
 		}
-		decoded, err := decode(p, found[0])
+		decoded, err := decode(&d, p, found[0])
 		if err != nil {
 			return nil, err
 		}
@@ -85,24 +86,23 @@ func (s *store) fetch(ctx context.Context, p int, entries []string) ([]eventstor
 }
 
 // decode returns the events of an entry, with their positions.
-func decode(p int, m redis.XMessage) ([]eventstore.Event, error) {
+func decode(d *record.Decoder, p int, m redis.XMessage) ([]eventstore.Event, error) {
 	at, err := parseEntryID(m.ID)
 	if err != nil {
 		return nil, err
 	}
-	return appendEvents(nil, p, at, m)
-}
-
-// appendEvents is decode, but appends the events to others.
-func appendEvents(events []eventstore.Event, p int, at entryID, m redis.XMessage) ([]eventstore.Event, error) {
-	n := len(events)
-	events, err := record.Append(events, fieldsOf(m.Values), nil)
-	if err != nil {
-		return events, fmt.Errorf("entry %s of partition %d: %w", m.ID, p, err)
+	var v record.Envelope
+	for name, value := range m.Values {
+		text, _ := value.(string)
+		v.Set(name, text)
 	}
-	for i := range events[n:] {
-		events[n+i].Recorded = at.time()
-		events[n+i].Position = cursor{entryID: at, event: i}.position(p)
+	events, err := d.Events(&v)
+	if err != nil {
+		return nil, fmt.Errorf("entry %s of partition %d: %w", m.ID, p, err)
+	}
+	for i := range events {
+		events[i].Recorded = at.time()
+		events[i].Position = cursor{entryID: at, event: i}.position(p)
 	}
 	return events, nil
 }

@@ -46,6 +46,7 @@ type tail struct {
 	passed    int64            // How many entries there ever were up to next; -1: not known.
 	end       *entryID         // The last entry there was when the replay began; nil: none.
 	ready     []redis.XMessage // Read, not yet yielded.
+	decoder   record.Decoder
 }
 
 func (s *store) tails(from eventstore.Start) ([]*tail, error) {
@@ -206,7 +207,7 @@ func (t *tail) yield(m redis.XMessage, yield func(eventstore.Event, error) bool)
 	if err != nil {
 		return false, err
 	}
-	events, err := decode(t.partition, m)
+	events, err := decode(&t.decoder, t.partition, m)
 	if err != nil {
 		return false, err
 	}

@@ -56,15 +56,16 @@ type Append struct {
 // all but one of those that start from the same version would be void.
 func (a *Arbiter) Append(ctx context.Context, r Append) (eventstore.Version, error) {
 	name := r.Stream.String()
-	p := a.partition(name)
-	if err := p.turn(ctx, name); err != nil {
+	w := writer{partition: a.partition(name), Append: r, stream: name, id: r.Fields.Get(record.ID)}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.turn(ctx); err != nil {
 		return 0, err
 	}
-	defer p.pass(name)
-	if err := p.warmUp(ctx); err != nil {
+	defer w.pass()
+	if err := w.warmUp(ctx); err != nil {
 		return 0, err
 	}
-	w := writer{partition: p, Append: r, stream: name, id: []byte(r.Fields.Get(record.ID))}
 	for {
 		base, done, version, err := w.begin(ctx)
 		if done || err != nil {
@@ -77,76 +78,72 @@ func (a *Arbiter) Append(ctx context.Context, r Append) (eventstore.Version, err
 	}
 }
 
-// warmUp reads, once, what there is: on a cold index most of what is published would be void.
-func (p *partition) warmUp(ctx context.Context) error {
-	p.mu.Lock()
-	warm := p.warm && p.read() == nil
-	p.mu.Unlock()
-	if warm {
-		return nil
-	}
-	if err := p.catchUp(ctx); err != nil {
-		return err
-	}
-	p.mu.Lock()
-	p.warm = true
-	p.mu.Unlock()
-	return nil
-}
-
-// turn waits until nobody else in this process appends to the stream.
-func (p *partition) turn(ctx context.Context, stream string) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	p.mu.Lock()
-	waiting, busy := p.turns[stream]
-	if !busy {
-		p.turns[stream] = nil
-		p.mu.Unlock()
-		return nil
-	}
-	mine := make(chan struct{})
-	p.turns[stream] = append(waiting, mine)
-	p.mu.Unlock()
-	select {
-	case <-mine:
-		return nil
-	case <-ctx.Done():
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if i := slices.Index(p.turns[stream], mine); i >= 0 {
-		p.turns[stream] = slices.Delete(p.turns[stream], i, i+1)
-	} else { // It was given to us at the same moment.
-		p.passLocked(stream)
-	}
-	return context.Cause(ctx)
-}
-
-func (p *partition) pass(stream string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.passLocked(stream)
-}
-
-func (p *partition) passLocked(stream string) {
-	waiting := p.turns[stream]
-	if len(waiting) == 0 {
-		delete(p.turns, stream)
-		return
-	}
-	p.turns[stream] = waiting[1:]
-	close(waiting[0])
-}
-
-// writer is one call of Append that has its turn.
+// writer is one call of Append. It has the partition's lock, but while it waits.
 type writer struct {
 	*partition
 	Append
 
 	stream string
-	id     []byte // of the first event
+	id     string // of the first event
+}
+
+// turn waits until nobody else in this process appends to the stream.
+func (w *writer) turn(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	waiting, busy := w.turns[w.stream]
+	if !busy {
+		w.turns[w.stream] = nil
+		return nil
+	}
+	mine := make(chan struct{})
+	w.turns[w.stream] = append(waiting, mine)
+	came := w.unlocked(func() error {
+		select {
+		case <-mine:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	})
+	if came == nil {
+		return nil
+	}
+	if i := slices.Index(w.turns[w.stream], mine); i >= 0 {
+		w.turns[w.stream] = slices.Delete(w.turns[w.stream], i, i+1)
+	} else { // It was given to us at the same moment.
+		w.pass()
+	}
+	return came
+}
+
+// pass gives the turn to the next.
+func (w *writer) pass() {
+	waiting := w.turns[w.stream]
+	if len(waiting) == 0 {
+		delete(w.turns, w.stream)
+		return
+	}
+	w.turns[w.stream] = waiting[1:]
+	close(waiting[0])
+}
+
+// warmUp reads, once, what there is: on a cold index most of what is published would be void.
+func (w *writer) warmUp(ctx context.Context) error {
+	if w.warm && w.read() == nil {
+		return nil
+	}
+	err := w.unlocked(func() error { return w.catchUp(ctx) })
+	w.warm = w.warm || err == nil
+	return err
+}
+
+// unlocked calls f without the lock.
+func (p *partition) unlocked(f func() error) error {
+	p.mu.Unlock()
+	defer p.mu.Lock()
+	return f()
 }
 
 // begin returns the version to write at. done says that nothing is to be written, as an earlier copy of this append is in
@@ -155,7 +152,7 @@ func (w *writer) begin(ctx context.Context) (base int64, done bool, version even
 	known, won := w.look()
 	if !won && (len(w.Fields) == 0 || w.Expected != eventstore.Any && int64(w.Expected) != known) {
 		// The stream may have moved on since. Nobody publishes ahead of what was read, nor answers with what is out of date.
-		if err := w.catchUp(ctx); err != nil {
+		if err := w.unlocked(func() error { return w.catchUp(ctx) }); err != nil {
 			return 0, false, 0, err
 		}
 		known, won = w.look()
@@ -171,8 +168,6 @@ func (w *writer) begin(ctx context.Context) (base int64, done bool, version even
 
 // look returns the version of the stream that is known; or, if an earlier copy of this append has won, that after it.
 func (w *writer) look() (version int64, won bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	if len(w.Fields) > 0 {
 		if v, ok := w.find(); ok {
 			return v, true
@@ -195,11 +190,14 @@ func (w *writer) write(ctx context.Context, base int64) (version eventstore.Vers
 	if err != nil {
 		return 0, false, err
 	}
-	defer w.forget(n)
-	fields := append(w.Fields, //nolint:gocritic // There is room, and nobody keeps what an earlier attempt had there.
-		record.Field{Name: record.Version, Value: strconv.FormatInt(base+1, 10)},
-		record.Field{Name: Attempt, Value: w.attemptID(n)})
-	v, err := w.publish(ctx, a, fields)
+	defer delete(w.attempts, n)
+	var v verdict
+	err = w.unlocked(func() (err error) {
+		v, err = w.publish(ctx, a, append(w.Fields, //nolint:gocritic // There is room, and nobody keeps what an earlier attempt had there.
+			record.Field{Name: record.Version, Value: strconv.FormatInt(base+1, 10)},
+			record.Field{Name: record.Attempt, Value: w.attemptID(n)}))
+		return err
+	})
 	if err != nil {
 		return 0, false, err
 	}
@@ -216,22 +214,14 @@ func (w *writer) write(ctx context.Context, base int64) (version eventstore.Vers
 }
 
 // attempt registers an attempt. From then on somebody reads the partition, or says why not.
-func (p *partition) attempt() (n uint64, a *attempt, err error) {
-	a = newAttempt()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err := p.read(); err != nil {
+func (w *writer) attempt() (n uint64, a *attempt, err error) {
+	if err := w.read(); err != nil {
 		return 0, nil, err
 	}
-	p.newest++
-	p.attempts[p.newest] = a
-	return p.newest, a, nil
-}
-
-func (p *partition) forget(n uint64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.attempts, n)
+	w.newest++
+	a = newAttempt()
+	w.attempts[w.newest] = a
+	return w.newest, a, nil
 }
 
 // again is how long to wait before a record that may be missing is published again.

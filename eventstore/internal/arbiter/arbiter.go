@@ -17,6 +17,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"iter"
+	"strconv"
 	"sync"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
@@ -57,7 +58,7 @@ type Log interface {
 }
 
 // Fold takes records that follow each other, and the position from which on to read. A log calls it also without
-// records, when it moved over a place that has none for us. Entries, and what they point to, are not kept.
+// records, when it moved over a place that has none for us. The slice is not kept.
 type Fold func(entries []Entry, next Position)
 
 // ErrRefused is matched by errors of records that the log did not take, and will not.
@@ -117,15 +118,12 @@ func (a *Arbiter) attemptID(n uint64) string {
 }
 
 // ours returns the number of an attempt, if it is one of ours.
-func (a *Arbiter) ours(id []byte) (n uint64, ok bool) {
-	if len(id) != len(a.process)+16 || string(id[:len(a.process)]) != a.process {
+func (a *Arbiter) ours(id string) (n uint64, ok bool) {
+	if len(id) != len(a.process)+16 || id[:len(a.process)] != a.process {
 		return 0, false
 	}
-	var b [8]byte
-	if _, err := hex.Decode(b[:], id[len(a.process):]); err != nil {
-		return 0, false
-	}
-	return binary.BigEndian.Uint64(b[:]), true
+	n, err := strconv.ParseUint(id[len(a.process):], 16, 64)
+	return n, err == nil
 }
 
 func (a *Arbiter) partition(stream string) *partition {

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 )
 
@@ -57,9 +58,9 @@ const keepStreams = 500
 
 func (e *Entry) mark() Mark {
 	h := sha256.New()
-	for _, part := range [][]byte{e.stream, e.id, e.attempt} {
+	for _, part := range []string{e.stream, e.id, e.attempt} {
 		_ = binary.Write(h, binary.BigEndian, uint64(len(part)))
-		h.Write(part)
+		_, _ = io.WriteString(h, part)
 	}
 	m := Mark{At: e.Position}
 	copy(m.Hash[:], h.Sum(nil))
@@ -67,8 +68,8 @@ func (e *Entry) mark() Mark {
 }
 
 // keyed returns a hash that is the same in all processes that have the key, and in no other.
-func keyed(key []byte) func(id []byte) uint64 {
-	return func(id []byte) uint64 {
+func keyed(key []byte) func(id string) uint64 {
+	return func(id string) uint64 {
 		var b [128]byte
 		sum := sha256.Sum256(append(append(b[:0], key...), id...))
 		return binary.BigEndian.Uint64(sum[:])
@@ -189,11 +190,9 @@ func (p *partition) note(e *Entry, changed bool) {
 		return
 	}
 	if changed {
-		p.changed[string(e.stream)] = struct{}{}
+		p.changed[e.stream] = struct{}{}
 	}
-	p.seen.Position = e.Position
-	p.seen.stream, p.seen.id = append(p.seen.stream[:0], e.stream...), append(p.seen.id[:0], e.id...)
-	p.seen.attempt = append(p.seen.attempt[:0], e.attempt...)
+	p.seen = *e
 }
 
 // keep keeps what has changed. What changes meanwhile is kept too, or next time: a stream may be newer on the disk than the

@@ -175,7 +175,7 @@ func TestDiskIsLookedAt(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				log, disk := &watched{fakeLog: newFakeLog(1, 1, faults{})}, newFakeDisk()
 				for v := range 300 {
-					log.add(0, recordOf("order/42", fmt.Sprint(v+1), fmt.Sprint(v), record.Field{Name: Attempt, Value: "x"})...)
+					log.add(0, recordOf("order/42", fmt.Sprint(v+1), fmt.Sprint(v), record.Field{Name: record.Attempt, Value: "x"})...)
 				}
 				first := New(log, 1, disk)
 				if err := first.CatchUp(t.Context(), order42); err != nil {

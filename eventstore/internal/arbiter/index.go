@@ -11,7 +11,7 @@ import (
 // index says of each stream of a partition where its records are. It holds only what counts. BenchmarkIndex measures what
 // that takes.
 type index struct {
-	hash    func(id []byte) uint64
+	hash    func(id string) uint64
 	streams map[string]*history
 }
 
@@ -47,14 +47,14 @@ type located struct {
 	id          uint64 // hash of its first event's id
 }
 
-func newIndex(hash func(id []byte) uint64) *index {
+func newIndex(hash func(id string) uint64) *index {
 	return &index{hash: hash, streams: map[string]*history{}}
 }
 
 // seeded returns a hash that is this process's own.
-func seeded() func(id []byte) uint64 {
+func seeded() func(id string) uint64 {
 	seed := maphash.MakeSeed()
-	return func(id []byte) uint64 { return maphash.Bytes(seed, id) }
+	return func(id string) uint64 { return maphash.String(seed, id) }
 }
 
 func (x *index) version(stream string) int64 {
@@ -77,12 +77,12 @@ func (x *index) add(h *history, e *Entry) {
 	if segments == 0 {
 		offset -= h.last.Offset
 	}
-	b := binary.AppendUvarint(h.entries, uint64(e.events()))
+	b := binary.AppendUvarint(h.entries, uint64(e.events))
 	b = binary.AppendUvarint(b, uint64(segments))
 	b = binary.AppendUvarint(b, uint64(offset))
 	h.entries = binary.LittleEndian.AppendUint64(b, x.hash(e.id))
 	h.records++
-	h.version += e.events()
+	h.version += e.events
 	h.last = e.Position
 }
 
@@ -147,7 +147,7 @@ func (x *index) positions(stream string, after int64, limit int) (at []Position)
 }
 
 // find returns the version after the record that follows base, if its first event has that id.
-func (x *index) find(stream string, base int64, id []byte) (version int64, ok bool) {
+func (x *index) find(stream string, base int64, id string) (version int64, ok bool) {
 	h := x.streams[stream]
 	if h == nil || base >= h.version {
 		return 0, false
@@ -159,7 +159,7 @@ func (x *index) find(stream string, base int64, id []byte) (version int64, ok bo
 }
 
 // findNewest is find among the stream's last n records.
-func (x *index) findNewest(stream string, n int, id []byte) (version int64, ok bool) {
+func (x *index) findNewest(stream string, n int, id string) (version int64, ok bool) {
 	h := x.streams[stream]
 	if h == nil {
 		return 0, false
@@ -186,7 +186,7 @@ func (x *index) findNewest(stream string, n int, id []byte) (version int64, ok b
 
 // has reports whether the entry's record is in the index.
 func (x *index) has(e Entry) bool {
-	h := x.streams[string(e.stream)]
+	h := x.streams[e.stream]
 	if h == nil || e.base >= h.version {
 		return false
 	}

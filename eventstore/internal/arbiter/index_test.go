@@ -33,7 +33,7 @@ func TestIndex(t *testing.T) {
 			h = &history{}
 			x.streams[stream] = h
 		}
-		x.add(h, &Entry{Position: r.at, base: r.base, count: r.count, batch: true, id: []byte(r.id)})
+		x.add(h, &Entry{Position: r.at, base: r.base, events: r.count, id: r.id})
 	}
 	for stream, records := range want {
 		last := records[len(records)-1]
@@ -42,7 +42,7 @@ func TestIndex(t *testing.T) {
 		}
 		for i, r := range records {
 			checkRecord(t, x, stream, records[i:], r)
-			_, newest := x.findNewest(stream, 16, []byte(r.id))
+			_, newest := x.findNewest(stream, 16, r.id)
 			if want := i >= len(records)-16; newest != want {
 				t.Errorf("record %d of %d of %s is among the newest 16: %t", i, len(records), stream, newest)
 			}
@@ -64,16 +64,16 @@ func checkRecord(t *testing.T, x *index, stream string, rest []plain, r plain) {
 			t.Fatalf("positions of %s after %d -want, +got:\n%s", stream, r.base+inside, diff)
 		}
 	}
-	if v, ok := x.find(stream, r.base, []byte(r.id)); !ok || v != r.base+r.count {
+	if v, ok := x.find(stream, r.base, r.id); !ok || v != r.base+r.count {
 		t.Fatalf("find %s at %d of %s: %d, %t", r.id, r.base, stream, v, ok)
 	}
-	if _, ok := x.find(stream, r.base, []byte("another")); ok {
+	if _, ok := x.find(stream, r.base, "another"); ok {
 		t.Fatalf("find another id at %d of %s: found", r.base, stream)
 	}
-	if _, ok := x.find(stream, r.base+1, []byte(r.id)); ok {
+	if _, ok := x.find(stream, r.base+1, r.id); ok {
 		t.Fatalf("find %s at %d of %s: found inside a record, or in another's place", r.id, r.base+1, stream)
 	}
-	e := Entry{Position: r.at, stream: []byte(stream), base: r.base}
+	e := Entry{Position: r.at, stream: stream, base: r.base}
 	if !x.has(e) {
 		t.Fatalf("%v of %s is not in the index", r, stream)
 	}

@@ -161,11 +161,8 @@ func (l *fakeLog) At(_ context.Context, p int, at Position) (Entry, error) {
 }
 
 func entryOf(offset int64, fields record.Fields) Entry {
-	e := NewEntry(Position{Offset: offset})
-	for _, f := range fields {
-		e.Field(f.Name, []byte(f.Value))
-	}
-	return e
+	v := record.Open(fields)
+	return NewEntry(Position{Offset: offset}, &v)
 }
 
 // idAt is the id of the first event of a record.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
@@ -197,11 +198,11 @@ func (p *partition) judge(e *Entry) (counts bool) {
 		return false
 	}
 	known := false
-	h := p.index.streams[string(e.stream)]
+	h := p.index.streams[e.stream]
 	switch {
-	case h == nil && e.base == 0 && lives(string(e.stream), p.number, len(p.partitions)):
+	case h == nil && e.base == 0 && lives(e.stream, p.number, len(p.partitions)):
 		h = &history{}
-		p.index.streams[string(e.stream)] = h
+		p.index.streams[strings.Clone(e.stream)] = h // It may be a part of something large.
 		counts = true
 	case h == nil:
 	case e.base == h.version:

@@ -88,16 +88,16 @@ func isJSON(contentType string) bool {
 	return err == nil && (typ == "application/json" || strings.HasSuffix(typ, "+json"))
 }
 
-func (v *envelope) appendBatch(events []eventstore.Event) ([]eventstore.Event, error) {
+func (v *Envelope) appendBatch(events []eventstore.Event) ([]eventstore.Event, error) {
 	var batch []map[string]json.RawMessage
-	if err := json.Unmarshal(v.data, &batch); err != nil {
+	if err := json.Unmarshal(v.Data, &batch); err != nil {
 		return events, fmt.Errorf("batch is not valid JSON: %w", err)
 	}
-	if len(batch) == 0 || strconv.Itoa(len(batch)) != v.count {
-		return events, fmt.Errorf("batch has %d events, its envelope says %.20q", len(batch), v.count)
+	if int64(len(batch)) != v.Count {
+		return events, fmt.Errorf("batch has %d events, its envelope says %d", len(batch), v.Count)
 	}
 	for i, attributes := range batch {
-		e, err := decodeJSON(attributes, v.subject)
+		e, err := decodeJSON(attributes, v.Stream)
 		if err != nil {
 			return events, err
 		}

@@ -10,7 +10,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
@@ -30,6 +29,10 @@ const (
 	CorrelationID = "ce_correlationid"
 	CausationID   = "ce_causationid"
 	Data          = "data"
+
+	// Attempt names, in a log, the attempt which published the record: whoever waits for it knows it by that. It says nothing to
+	// anybody else.
+	Attempt = "attempt"
 
 	// BatchContentType is the content type of a record of several events.
 	BatchContentType = "application/cloudevents-batch+json"
@@ -97,107 +100,10 @@ func Size(fields Fields) (bytes int) {
 	return bytes
 }
 
-// Decode returns the events of a record, without Position and Recorded. It refuses what it cannot understand whole.
-func Decode(fields Fields) ([]eventstore.Event, error) { return Append(nil, fields, nil) }
-
-// Append is Decode, but appends the events to others. Where fields have no [Data], the payload is data, which an event keeps.
-func Append(events []eventstore.Event, fields Fields, data []byte) ([]eventstore.Event, error) {
-	v := open(fields)
-	if len(data) > 0 {
-		v.data = data
-	}
-	stream, err := eventstore.ParseStreamID(v.subject)
-	if err != nil {
-		return events, fmt.Errorf("cannot decode record: %w", err)
-	}
-	version, err := v.decodeVersion()
-	if err != nil {
-		return events, fmt.Errorf("cannot decode record of %s: %w", stream, err)
-	}
-	n := len(events)
-	if v.ContentType == BatchContentType {
-		events, err = v.appendBatch(events)
-	} else {
-		events, err = v.append(events)
-	}
-	if err != nil {
-		return events[:n], fmt.Errorf("cannot decode record of %s: %w", stream, err)
-	}
-	for i := range events[n:] {
-		e := &events[n+i]
-		if e.Stream = stream; version > 0 {
-			e.Version = version + eventstore.Version(i)
-		}
-	}
-	return events, nil
-}
-
-// envelope is what the fields of a record say: of its only event, or of its batch.
-type envelope struct {
-	eventstore.Event // ID, Type, ContentType, CorrelationID, CausationID and Metadata.
-
-	specVersion, subject, time, count string
-
-	version *string // nil: the record has none.
-	data    []byte
-}
-
-// open reads all fields once: consumers do it for every record.
-func open(fields Fields) (v envelope) {
-	for i := range fields {
-		value := fields[i].Value
-		switch name := fields[i].Name; name {
-		case ContentType:
-			v.ContentType = value
-		case SpecVersion:
-			v.specVersion = value
-		case ID:
-			v.ID = value
-		case Type:
-			v.Type = value
-		case Subject:
-			v.subject = value
-		case Time:
-			v.time = value
-		case Version:
-			v.version = &fields[i].Value
-		case Count:
-			v.count = value
-		case CorrelationID:
-			v.CorrelationID = value
-		case CausationID:
-			v.CausationID = value
-		case Data:
-			v.data = []byte(value)
-		default:
-			if attribute, ok := strings.CutPrefix(name, attributePrefix); ok && !slices.Contains(known, attribute) {
-				if v.Metadata == nil {
-					v.Metadata = map[string]string{}
-				}
-				v.Metadata[attribute] = value
-			}
-		}
-	}
-	return v
-}
-
-func (v *envelope) decodeVersion() (eventstore.Version, error) {
-	if v.version == nil {
-		return 0, nil
-	}
-	n, err := strconv.ParseInt(*v.version, 10, 53) // Redis keeps versions as doubles.
-	if err != nil || n < 1 {
-		return 0, fmt.Errorf("version %.20q is not a positive number", *v.version)
-	}
-	return eventstore.Version(n), nil
-}
-
-func (v *envelope) append(events []eventstore.Event) ([]eventstore.Event, error) {
-	if len(v.data) > 0 {
-		v.Data = v.data
-	}
-	err := finish(&v.Event, v.specVersion, v.time)
-	return append(events, v.Event), err
+// Decode returns the events of a record, as [Envelope.Events] does.
+func Decode(fields Fields) ([]eventstore.Event, error) {
+	v := Open(fields)
+	return v.Events()
 }
 
 // known are the attributes that have a place of their own in an event, or in the record.

@@ -51,6 +51,8 @@ build: ## Build the packages, with the runtime images in them.
 
 .PHONY: up
 up: deps ## Start the local control plane, with this checkout's packages installed.
+	@echo "compiling esctl, the examples and the local control plane (up to ten minutes, once)"
+	@go build ./cmd/... ./cluster/local ./examples/...
 	$(LOCAL) up
 
 .PHONY: demo

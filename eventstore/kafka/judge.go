@@ -10,7 +10,7 @@ import (
 )
 
 // judge tells which records of a partition have events for readers. It is for one goroutine, and what it has is good until it is
-// asked again.
+// asked again: it is overwritten.
 type judge struct {
 	store     *store
 	decoder   decoder
@@ -21,8 +21,6 @@ type judge struct {
 
 // counts tells it of records of one partition, in order.
 func (j *judge) counts(ctx context.Context, records []*kgo.Record) ([]bool, error) {
-	clear(j.envelopes) // Else they keep what the events of former records share with them.
-	clear(j.entries)
 	j.envelopes, j.entries, j.verdict = j.envelopes[:0], j.entries[:0], j.verdict[:0]
 	for _, r := range records {
 		v := j.decoder.envelope(r)

@@ -18,13 +18,13 @@ type log struct{ *store }
 
 // Publish implements [arbiter.Log]. Brokers acknowledge a record when all replicas in sync have it, which is when they show
 // it to consumers.
-func (l log) Publish(partition int, stream string, fields record.Fields, failed func(error)) {
+func (l log) Publish(partition int, stream string, fields record.Fields, o arbiter.Outcome) {
 	l.client.Produce(context.Background(), l.record(int32(partition), stream, fields), func(r *kgo.Record, err error) {
 		switch err = l.refused(err); {
 		case err != nil:
-			failed(err)
+			o.Failed(err)
 		case r.Offset >= 0: // Unknown where a record that was sent twice is an old one.
-			l.arbiter.Acknowledged(partition, (&decoder{}).entry(r))
+			o.Landed(at(r.Offset))
 		}
 	})
 }

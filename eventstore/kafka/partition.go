@@ -18,12 +18,8 @@ const (
 	reach       = 1 << 18
 )
 
-// batch is how many records are judged at a time, and plenty how many that are ready are enough for now: as they were received,
-// they are costly to keep.
-const (
-	batch  = 512
-	plenty = 2 * batch
-)
+// batch is how many records are judged at a time.
+const batch = 512
 
 // partition is one partition that a consumer reads. It implements [deliver.Log].
 type partition struct {
@@ -94,17 +90,17 @@ func (p *partition) feed(records []*kgo.Record) {
 func (p *partition) full() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.enough() && !p.paused
+	return p.plenty() && !p.paused
 }
 
-// enough reports whether no more records should come for now. The caller holds the lock.
-func (p *partition) enough() bool { return len(p.ready) > plenty || p.waiting > windowBytes }
+// plenty reports whether more are ready than there is room for. The caller holds the lock.
+func (p *partition) plenty() bool { return len(p.ready) > window || p.waiting > windowBytes }
 
 // pause has the client read other partitions, as this one cannot go on.
 func (p *partition) pause() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.enough() && !p.paused {
+	if p.plenty() && !p.paused {
 		p.paused = true
 		p.client.PauseFetchPartitions(map[string][]int32{p.store.events.name: {p.number}})
 	}
@@ -120,7 +116,10 @@ func (p *partition) run() {
 			break
 		}
 		err := p.deliver(&j, records)
-		clear(records) // They are a part of what ready was.
+		for i, r := range records {
+			r.Recycle() // Its events are copies.
+			records[i] = nil
+		}
 		if err != nil {
 			if p.stop.Err() == nil {
 				p.fail(err)
@@ -159,7 +158,7 @@ func (p *partition) tryTake() []*kgo.Record {
 	}
 	records := p.ready[:n:n]
 	p.ready, p.waiting = p.ready[n:], p.waiting-bytes
-	if len(p.ready) < plenty/2 && p.waiting < windowBytes/2 {
+	if len(p.ready) < window/2 && p.waiting < windowBytes/2 {
 		if p.paused {
 			p.paused = false
 			p.client.ResumeFetchPartitions(map[string][]int32{p.store.events.name: {p.number}})

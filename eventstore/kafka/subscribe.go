@@ -27,9 +27,10 @@ const (
 	// answerTimeout bounds a request that goes on when its caller stops.
 	answerTimeout = 5 * time.Second
 
-	// fetchBytes is about how much is fetched at a time, as it is compressed. As much waits in the client while what came
-	// before is delivered.
-	fetchBytes = 2 << 20
+	// fetchBytes is about how much is fetched at a time, as it is compressed, and partitionBytes how much of it of one partition,
+	// so that all have something to do. As much waits in the client while what came before is delivered.
+	fetchBytes     = 2 << 20
+	partitionBytes = 256 << 10
 
 	// askAtOnce is of how many partitions the brokers are asked at the same time.
 	askAtOnce = 16
@@ -94,6 +95,8 @@ func (c *consumer) options() []kgo.Opt {
 		kgo.RebalanceTimeout(2*c.Delivery.Grace + 30*time.Second), // Whoever gives a partition up waits for handlers.
 		kgo.DisableAutoCommit(),
 		kgo.FetchMaxBytes(fetchBytes),
+		kgo.FetchMaxPartitionBytes(partitionBytes),
+		kgo.WithPools(&pool{}),
 		kgo.BlockRebalanceOnPoll(), // So that nothing is delivered of a partition that was given up.
 		kgo.KeepControlRecords(),   // Their offsets are committed too.
 		kgo.ConsumeResetOffset(missing),

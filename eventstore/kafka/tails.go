@@ -167,7 +167,7 @@ func (o *tail) take(p kgo.FetchPartition) {
 		o.end(fmt.Errorf("it begins at offset %d: records were deleted: %w", p.LogStartOffset, eventstore.ErrHistoryLost))
 		return
 	}
-	next := o.next
+	next, known := o.next, o.fold(nil, at(o.next))
 	for _, r := range p.Records {
 		if r.Offset < next { // Of an earlier time that the partition was read.
 			continue
@@ -176,7 +176,7 @@ func (o *tail) take(p kgo.FetchPartition) {
 			o.end(fmt.Errorf("offset %d follows %d", r.Offset, next-1))
 			return
 		}
-		if next++; !r.Attrs.IsControl() {
+		if next++; !r.Attrs.IsControl() && !at(r.Offset).Before(known) {
 			o.entries = append(o.entries, o.decoder.entry(r))
 		}
 		if len(o.entries) == batch {

@@ -18,15 +18,14 @@ type log struct{ *store }
 
 // Publish implements [arbiter.Log]. Brokers acknowledge a record when the bookies have confirmed it, and name it as the last
 // one from then on.
-func (l log) Publish(partition int, stream string, fields record.Fields, failed func(error)) {
+func (l log) Publish(partition int, stream string, fields record.Fields, o arbiter.Outcome) {
 	topic, m := l.events(partition), message(stream, fields)
 	done := func(at place, err error) {
 		if err != nil {
-			failed(l.refused(err))
+			o.Failed(l.refused(err))
 			return
 		}
-		v := envelopeOf(m.Properties)
-		l.arbiter.Acknowledged(partition, arbiter.NewEntry(at, &v))
+		o.Landed(arbiter.Position(at))
 	}
 	if producer := l.producers.ready(topic); producer != nil {
 		l.producers.send(topic, producer, m, done)
@@ -35,13 +34,13 @@ func (l log) Publish(partition int, stream string, fields record.Fields, failed 
 	go func() {
 		ctx, end, err := l.open.Begin(context.Background())
 		if err != nil {
-			failed(err)
+			o.Failed(err)
 			return
 		}
 		defer end()
 		producer, err := l.producers.get(ctx, topic)
 		if err != nil {
-			failed(l.refused(err))
+			o.Failed(l.refused(err))
 			return
 		}
 		l.producers.send(topic, producer, m, done)

@@ -44,25 +44,25 @@ type tool struct {
 
 var tools = map[string]tool{
 	Crossplane: {
-		module: "crossplane", pkg: "github.com/crossplane/crossplane/v2/cmd/crossplane", expected: 4 * time.Minute,
+		module: "crossplane", pkg: "github.com/crossplane/crossplane/v2/cmd/crossplane", expected: 9 * time.Minute,
 		// The RBAC manager has no flag for its metrics address, whose default is port 8080 of every interface: a second
 		// control plane could not start.
 		ldflags: "-X github.com/crossplane/crossplane-runtime/v2/pkg/version.version=v2.4.0" +
 			" -X sigs.k8s.io/controller-runtime/pkg/metrics/server.DefaultBindAddress=127.0.0.1:0",
 		data: "cluster", dataOf: "github.com/crossplane/crossplane/v2",
 	},
-	KubeAPIServer:         {module: "kubernetes", pkg: "k8s.io/kubernetes/cmd/kube-apiserver", expected: 4 * time.Minute},
-	KubeControllerManager: {module: "kubernetes", pkg: "k8s.io/kubernetes/cmd/kube-controller-manager", expected: time.Minute},
+	KubeAPIServer:         {module: "kubernetes", pkg: "k8s.io/kubernetes/cmd/kube-apiserver", expected: 12 * time.Minute},
+	KubeControllerManager: {module: "kubernetes", pkg: "k8s.io/kubernetes/cmd/kube-controller-manager", expected: 2 * time.Minute},
 	Etcd:                  {module: "etcd", pkg: "go.etcd.io/etcd/server/v3", expected: time.Minute},
-	Crank:                 {module: "crank", pkg: "github.com/crossplane/crossplane/v2/cmd/crank", expected: 2 * time.Minute},
+	Crank:                 {module: "crank", pkg: "github.com/crossplane/crossplane/v2/cmd/crank", expected: 9 * time.Minute},
 	FunctionPatchAndTransform: {
 		module: "function-patch-and-transform", pkg: "github.com/crossplane-contrib/function-patch-and-transform",
-		expected: time.Minute, data: "package", dataOf: "github.com/crossplane-contrib/function-patch-and-transform",
+		expected: 2 * time.Minute, data: "package", dataOf: "github.com/crossplane-contrib/function-patch-and-transform",
 		version: "v0.5.0",
 	},
 	FunctionAutoReady: {
 		module: "function-auto-ready", pkg: "github.com/crossplane/function-auto-ready",
-		expected: 40 * time.Second, data: "package", dataOf: "github.com/crossplane/function-auto-ready",
+		expected: time.Minute, data: "package", dataOf: "github.com/crossplane/function-auto-ready",
 		version: "v0.6.0",
 	},
 }

@@ -31,8 +31,8 @@ func (b builder) build(ctx context.Context) (Program, error) {
 	}
 	home, err := Folder{
 		Name: b.name, Dir: b.dir, Digest: digest, Progress: b.progress, Fill: b.fill,
-		Doing: fmt.Sprintf("building %s (%s; about %s if nothing of it is cached)", b.name, b.step, b.tool.expected),
-		Done:  "built " + b.name,
+		Doing: "building " + b.name, Done: "built " + b.name,
+		Note: fmt.Sprintf("(%s; up to %s on two cores if nothing of it is cached)", b.step, b.tool.expected),
 	}.Make(ctx)
 	if err != nil {
 		return Program{}, err

@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"time"
 )
 
@@ -17,9 +19,10 @@ type Folder struct {
 	// Digest of everything that goes into it: another digest is another folder.
 	Digest string
 
-	// Doing and Done are what progress is told before and after, such as "building etcd" and "built etcd". What is
-	// there already is not mentioned.
+	// Doing and Done are what progress is told before and after, such as "building etcd" and "built etcd", and Note what more
+	// there is to say before. What is there already is not mentioned.
 	Doing, Done string
+	Note        string
 	Progress    io.Writer
 
 	// Lock is the name of the lock. Folders with the same one are not made at the same time. Default: Name.
@@ -42,7 +45,7 @@ func (f Folder) Make(ctx context.Context) (string, error) {
 		name = f.Name
 	}
 	unlock, err := lock(ctx, filepath.Join(f.Dir, name+".lock"), func() {
-		fmt.Fprintf(f.Progress, "waiting for another process that is %s\n", f.Doing)
+		fmt.Fprintf(f.Progress, "%s: waiting for its turn\n", f.Doing)
 	})
 	if err != nil {
 		return "", err
@@ -53,7 +56,8 @@ func (f Folder) Make(ctx context.Context) (string, error) {
 	}
 
 	start := time.Now()
-	fmt.Fprintln(f.Progress, f.Doing)
+	fmt.Fprintln(f.Progress, strings.TrimSpace(f.Doing+" "+f.Note))
+	defer Still(f.Progress, f.Doing)()
 	tmp, err := os.MkdirTemp(f.Dir, f.Name+".building-")
 	if err != nil {
 		return "", err
@@ -70,4 +74,27 @@ func (f Folder) Make(ctx context.Context) (string, error) {
 	}
 	fmt.Fprintf(f.Progress, "%s in %s\n", f.Done, time.Since(start).Round(100*time.Millisecond))
 	return home, nil
+}
+
+// Still tells progress every minute that something is still being done, until stop is called.
+func Still(progress io.Writer, doing string) (stop func()) {
+	start := time.Now()
+	tick := time.NewTicker(time.Minute)
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			select {
+			case <-tick.C:
+				fmt.Fprintf(progress, "still %s, for %s\n", doing, time.Since(start).Round(time.Second))
+			case <-done:
+				return
+			}
+		}
+	})
+	return func() {
+		tick.Stop()
+		close(done)
+		wg.Wait()
+	}
 }

@@ -100,6 +100,7 @@ func (b builder) build(ctx context.Context, s source) (*controlplane.Package, er
 		return nil, err
 	}
 	start := time.Now()
+	defer binaries.Still(b.Progress, "building "+name+".xpkg")()
 	p := image.Package{Root: filepath.Join(b.repository, s.root)}
 	if s.command != "" {
 		p.Program = filepath.Join(b.Out, "bin", name)

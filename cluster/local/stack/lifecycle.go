@@ -58,7 +58,7 @@ func Clean(f *state.Folder, progress io.Writer) error {
 	if err != nil || len(left) == 0 {
 		return err
 	}
-	fmt.Fprintf(progress, "stopping what an earlier run has left behind\n")
+	fmt.Fprintf(progress, "stopping what runs, or was left behind, to start anew; data stays\n")
 	return Down(f, progress)
 }
 

@@ -21,10 +21,12 @@ type verdict struct {
 	err     error // It is not known, and why.
 }
 
-// attempt is a record of ours on its way.
+// attempt is a record of ours on its way. It implements [Outcome].
 type attempt struct {
-	news    chan news // Has room for a verdict and a doubt.
-	doubted atomic.Bool
+	partition *partition
+	entry     Entry     // as the log will have it, but for its position
+	news      chan news // Has room for a verdict and a doubt.
+	doubted   atomic.Bool
 }
 
 // news is what came of an attempt so far.
@@ -33,13 +35,18 @@ type news struct {
 	doubt   error // The record may be missing. There is no verdict.
 }
 
-func newAttempt() *attempt { return &attempt{news: make(chan news, 2)} }
-
 // settle is called once.
 func (a *attempt) settle(v verdict) { a.news <- news{verdict: v} }
 
-// doubt says that the record may be missing. Of several doubts one is enough until somebody has heard of it.
-func (a *attempt) doubt(err error) {
+// Landed implements [Outcome].
+func (a *attempt) Landed(at Position) {
+	e := a.entry
+	e.Position = at
+	a.partition.landed(&e)
+}
+
+// Failed implements [Outcome]. Of several doubts one is enough until somebody has heard of it.
+func (a *attempt) Failed(err error) {
 	if a.doubted.CompareAndSwap(false, true) {
 		a.news <- news{doubt: err}
 	}
@@ -186,16 +193,21 @@ func (w *writer) find() (version int64, won bool) {
 // write publishes at a version, and waits for the verdict. again says that another append came between, which an append at
 // any version does not mind.
 func (w *writer) write(ctx context.Context, base int64) (version eventstore.Version, again bool, err error) {
-	n, a, err := w.attempt()
-	if err != nil {
+	if err := w.read(); err != nil { // From now on somebody reads the partition, or says why not.
 		return 0, false, err
 	}
+	w.newest++
+	n, a := w.newest, &attempt{partition: w.partition, news: make(chan news, 2)}
+	w.attempts[n] = a
 	defer delete(w.attempts, n)
 	var v verdict
 	err = w.unlocked(func() (err error) {
-		v, err = w.publish(ctx, a, append(w.Fields, //nolint:gocritic // There is room, and nobody keeps what an earlier attempt had there.
+		fields := append(w.Fields, //nolint:gocritic // There is room, and nobody keeps what an earlier attempt had there.
 			record.Field{Name: record.Version, Value: strconv.FormatInt(base+1, 10)},
-			record.Field{Name: record.Attempt, Value: w.attemptID(n)}))
+			record.Field{Name: record.Attempt, Value: w.attemptID(n)})
+		envelope := record.Open(fields)
+		a.entry = NewEntry(Position{}, &envelope)
+		v, err = w.publish(ctx, a, fields)
 		return err
 	})
 	if err != nil {
@@ -213,17 +225,6 @@ func (w *writer) write(ctx context.Context, base int64) (version eventstore.Vers
 	return 0, false, &eventstore.ConcurrencyError{Expected: w.Expected, Actual: eventstore.Version(v.version)}
 }
 
-// attempt registers an attempt. From then on somebody reads the partition, or says why not.
-func (w *writer) attempt() (n uint64, a *attempt, err error) {
-	if err := w.read(); err != nil {
-		return 0, nil, err
-	}
-	w.newest++
-	a = newAttempt()
-	w.attempts[w.newest] = a
-	return w.newest, a, nil
-}
-
 // again is how long to wait before a record that may be missing is published again.
 const again = 100 * time.Millisecond
 
@@ -232,7 +233,7 @@ const again = 100 * time.Millisecond
 func (w *writer) publish(ctx context.Context, a *attempt, fields record.Fields) (verdict, error) {
 	var repeat <-chan time.Time
 	var cause error
-	w.log.Publish(w.number, w.stream, fields, a.doubt)
+	w.log.Publish(w.number, w.stream, fields, a)
 	for {
 		select {
 		case n := <-a.news:
@@ -253,7 +254,7 @@ func (w *writer) publish(ctx context.Context, a *attempt, fields record.Fields) 
 			repeat = time.After(again)
 		case <-repeat:
 			repeat = nil
-			w.log.Publish(w.number, w.stream, fields, a.doubt)
+			w.log.Publish(w.number, w.stream, fields, a)
 		case <-ctx.Done():
 			return verdict{}, unknown(errors.Join(context.Cause(ctx), cause))
 		}

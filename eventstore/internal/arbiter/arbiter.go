@@ -37,12 +37,9 @@ func (p Position) Before(q Position) bool {
 // A Log is what a broker must do: partitions to which records are added, and that are read in order. Its methods are
 // called concurrently.
 type Log interface {
-	// Publish adds a record to a partition, and does not wait. The key is the stream. It must not keep the fields.
-	//
-	// failed is called, at most once, if the record may be missing. With an error that matches [ErrRefused] it is certain
-	// that the record is not in the log and never will be; after any other, the arbiter looks, and publishes again. A log
-	// that repeats by itself is welcome: copies do no harm.
-	Publish(partition int, stream string, fields record.Fields, failed func(error))
+	// Publish adds a record to a partition, and does not wait. The key is the stream. It must not keep the fields. A log that
+	// repeats by itself is welcome: copies do no harm.
+	Publish(partition int, stream string, fields record.Fields, o Outcome)
 
 	// Tail reads a partition from a position on, and calls fold with what it reads, in order and without holes, until ctx
 	// ends. The zero Position is the beginning of the partition. It waits out what passes, such as a broker that is gone.
@@ -57,9 +54,22 @@ type Log interface {
 	End(ctx context.Context, partition int) (Position, error)
 }
 
+// An Outcome hears what became of a record that was published, even if nobody waits for it any more.
+type Outcome interface {
+	// Landed tells where the record is. A log need not tell; if it does, the record is judged at once if it is the next one,
+	// and nobody waits until the tail brings it. The log must have it for good: whoever asks for the end from now on is told
+	// one that is after it.
+	Landed(at Position)
+
+	// Failed tells that the record may be missing. With an error that matches [ErrRefused] it is certain that it is not in the
+	// log and never will be; after any other, the arbiter looks, and publishes again.
+	Failed(err error)
+}
+
 // Fold takes records that follow each other, and the position from which on to read. A log calls it also without
-// records, when it moved over a place that has none for us. The slice is not kept.
-type Fold func(entries []Entry, next Position)
+// records, when it moved over a place that has none for us. The slice is not kept. It returns up to where records are known:
+// nothing before that need be told.
+type Fold func(entries []Entry, next Position) (known Position)
 
 // ErrRefused is matched by errors of records that the log did not take, and will not.
 var ErrRefused = errors.New("refused")
@@ -202,8 +212,3 @@ func Runs(entries []Entry) iter.Seq2[int, int] {
 		}
 	}
 }
-
-// Acknowledged tells of a record that this process has published, and where it is now. A log need not tell; if it does,
-// the record is judged at once if it is the next one, and nobody waits until the tail brings it. The log must have it for
-// good: whoever asks for the end from now on is told one that is after it.
-func (a *Arbiter) Acknowledged(partition int, e Entry) { a.partitions[partition].acknowledged(&e) }

@@ -199,12 +199,12 @@ type scripted struct {
 	end     func() (Position, error)
 }
 
-func (s scripted) Publish(p int, stream string, fields record.Fields, failed func(error)) {
+func (s scripted) Publish(p int, stream string, fields record.Fields, o Outcome) {
 	if s.publish != nil {
-		s.publish(failed)
+		s.publish(o.Failed)
 		return
 	}
-	s.fakeLog.Publish(p, stream, fields, failed)
+	s.fakeLog.Publish(p, stream, fields, o)
 }
 
 func (s scripted) Tail(ctx context.Context, p int, from Position, fold Fold) error {
@@ -362,8 +362,8 @@ func TestOneInFlight(t *testing.T) {
 	})
 }
 
-// A record that is the next one is judged when it is acknowledged; one that is not waits for the tail.
-func TestAcknowledged(t *testing.T) {
+// A record that is the next one is judged when it has landed; one that is not waits for the tail.
+func TestLanded(t *testing.T) {
 	a := New(newFakeLog(1, 1, faults{}), 1, nil)
 	defer a.Close()
 	p := a.partitions[0]
@@ -372,9 +372,10 @@ func TestAcknowledged(t *testing.T) {
 		version string
 		want    int64
 	}{{1, "2", 0}, {0, "1", 1}, {0, "1", 1}, {1, "2", 2}} {
-		a.Acknowledged(0, entry(step.offset, order42.String(), step.version, "a"))
+		ours := &attempt{partition: p, entry: entry(0, order42.String(), step.version, "a")}
+		ours.Landed(Position{Offset: step.offset})
 		if got := p.index.version(order42.String()); got != step.want {
-			t.Errorf("after the record at offset %d was acknowledged: version %d, want %d", step.offset, got, step.want)
+			t.Errorf("after a record landed at offset %d: version %d, want %d", step.offset, got, step.want)
 		}
 	}
 	p.fold([]Entry{entry(0, order42.String(), "1", "a"), entry(1, order42.String(), "2", "a"), entry(2, order42.String(), "3", "a")}, Position{Offset: 3})

@@ -79,10 +79,8 @@ func run(t *testing.T, seed uint64, f faults, read reader) (history []porcupine.
 		var mu sync.Mutex
 		var wg sync.WaitGroup
 		for p := range processes {
-			l := &telling{fakeLog: log}
-			a := New(l, 2, nil)
+			a := New(log, 2, nil)
 			defer a.Close()
-			l.arbiter = a
 			for c := range clients {
 				random := rand.New(rand.NewPCG(seed, uint64(p*clients+c)))
 				wg.Go(func() {

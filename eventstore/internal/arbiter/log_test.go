@@ -55,11 +55,7 @@ func (l *fakeLog) happens(p float64) bool {
 	return l.random.Float64() < p
 }
 
-func (l *fakeLog) Publish(p int, _ string, fields record.Fields, failed func(error)) {
-	l.publish(p, fields, failed, func(Entry) {})
-}
-
-func (l *fakeLog) publish(p int, fields record.Fields, failed func(error), acknowledged func(Entry)) {
+func (l *fakeLog) Publish(p int, _ string, fields record.Fields, outcome Outcome) {
 	fields = slices.Clone(fields)
 	l.mu.Lock()
 	l.published++
@@ -67,16 +63,16 @@ func (l *fakeLog) publish(p int, fields record.Fields, failed func(error), ackno
 	go func() {
 		l.pause()
 		if l.happens(l.faults.vanishes) {
-			failed(errPasses)
+			outcome.Failed(errPasses)
 			return
 		}
-		e := entryOf(l.add(p, fields...), fields)
+		at := Position{Offset: l.add(p, fields...)}
 		if l.happens(l.faults.told) {
 			l.pause()
-			acknowledged(e)
+			outcome.Landed(at)
 		}
 		if l.happens(l.faults.unheard) {
-			failed(errPasses)
+			outcome.Failed(errPasses)
 		}
 		if l.happens(l.faults.copied) {
 			l.pause()
@@ -93,17 +89,6 @@ func (l *fakeLog) add(p int, fields ...record.Field) (offset int64) {
 	close(l.changed)
 	l.changed = make(chan struct{})
 	return int64(len(l.partitions[p])) - 1
-}
-
-// telling is a log that tells an arbiter where its records are.
-type telling struct {
-	*fakeLog
-
-	arbiter *Arbiter
-}
-
-func (l *telling) Publish(p int, _ string, fields record.Fields, failed func(error)) {
-	l.publish(p, fields, failed, func(e Entry) { l.arbiter.Acknowledged(p, e) })
 }
 
 func (l *fakeLog) Tail(ctx context.Context, p int, from Position, fold Fold) error {

@@ -127,7 +127,7 @@ func (p *partition) shut() {
 }
 
 // fold judges records, and wakes whom they concern.
-func (p *partition) fold(entries []Entry, next Position) {
+func (p *partition) fold(entries []Entry, next Position) (known Position) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i := range entries {
@@ -139,10 +139,11 @@ func (p *partition) fold(entries []Entry, next Position) {
 		p.next = next
 	}
 	p.wake()
+	return p.next
 }
 
-// acknowledged judges a record that the tail has yet to bring, if it is the next one.
-func (p *partition) acknowledged(e *Entry) {
+// landed judges a record that the tail has yet to bring, if it is the next one.
+func (p *partition) landed(e *Entry) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if e.Position == p.next {

@@ -57,7 +57,7 @@ type line struct{ first, last *place }
 
 // A place is one in a line.
 type place struct {
-	Record
+	*Record
 
 	next *place
 }
@@ -65,14 +65,15 @@ type place struct {
 // turn is how many records of a stream are delivered until others get its slot, if they wait for one.
 const turn = 16
 
-// Add begins the delivery of records, each after those of the same stream that were added before. It does not block.
+// Add begins the delivery of records, each after those of the same stream that were added before. It does not block, and keeps
+// the slice.
 func (q *Queue) Add(records ...Record) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	places := make([]place, len(records)) // One piece of memory, as there are many.
 	for i := range records {
 		p := &places[i]
-		if p.Record = records[i]; q.delivery.Unordered || len(p.Events) == 0 {
+		if p.Record = &records[i]; q.delivery.Unordered || len(p.Events) == 0 {
 			q.wg.Go(func() { q.deliver(p) })
 			continue
 		}
@@ -124,11 +125,11 @@ func (q *Queue) deliver(first *place) bool {
 			if len(q.delivery.EventTypes) > 0 && !slices.Contains(q.delivery.EventTypes, p.Events[i].Type) {
 				continue
 			}
-			if !w.event(&p.Record, i) {
+			if !w.event(p.Record, i) {
 				return false
 			}
 		}
-		q.log.Done(p.Record)
+		q.log.Done(*p.Record)
 	}
 	return true
 }
@@ -173,7 +174,7 @@ func (w *worker) event(r *Record, i int) bool {
 		if !w.enter(begin) {
 			return false
 		}
-		err := handle(w.work, w.handler, r.Events[i])
+		err := handle(w.work, w.handler, &r.Events[i])
 		if err == nil {
 			return true
 		}
@@ -209,13 +210,13 @@ func (w *worker) bury(r *Record, i, attempts int, cause error) bool {
 }
 
 // handle runs a handler. One that panics has failed.
-func handle(ctx context.Context, h eventstore.Handler, e eventstore.Event) (err error) {
+func handle(ctx context.Context, h eventstore.Handler, e *eventstore.Event) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("handler panicked: %v\n%s", p, debug.Stack())
 		}
 	}()
-	return h(ctx, e)
+	return h(ctx, *e)
 }
 
 func (w *worker) sleep(d time.Duration) bool {

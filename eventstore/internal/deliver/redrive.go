@@ -81,7 +81,7 @@ func redrive(ctx context.Context, letters iter.Seq2[Letter, error], h eventstore
 		e := l.Event
 		var cause error
 		if !held[e.Stream] {
-			cause = handle(ctx, h, e)
+			cause = handle(ctx, h, &e)
 		}
 		if cause != nil && ctx.Err() != nil {
 			return handled, context.Cause(ctx) // The handler was told to stop: not its failure.

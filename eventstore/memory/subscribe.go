@@ -97,7 +97,7 @@ func (c *consumer) own(ctx, work context.Context, p int) {
 		changed, keep := db.changed, c.mine(p)
 		for ; keep && next < len(db.log); next++ {
 			if e := db.log[next]; e.partition == p && !c.group.done[next] {
-				q.Add(deliver.Record{ID: strconv.Itoa(next), Events: e.events})
+				q.Add(deliver.Record{ID: strconv.Itoa(next), Events: slices.Clone(e.events)})
 			}
 		}
 		db.mu.Unlock()

@@ -25,7 +25,7 @@ func (l log) Publish(partition int, stream string, fields record.Fields, o arbit
 			o.Failed(l.refused(err))
 			return
 		}
-		o.Landed(arbiter.Position(at))
+		o.Landed(at)
 	}
 	if producer := l.producers.ready(topic); producer != nil {
 		l.producers.send(topic, producer, m, done)

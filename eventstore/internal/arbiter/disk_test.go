@@ -142,7 +142,7 @@ func compare(t *testing.T, seed uint64, log *fakeLog, disk Disk) {
 			t.Fatalf("seed %d: record %d counts: %t, want %t", seed, i, got[i], want[i])
 		}
 		if want[i] {
-			v, ok := x.find(string(entries[i].stream), entries[i].base, entries[i].id)
+			v, ok := x.find(entries[i].stream, entries[i].base, entries[i].id)
 			if !ok || v != entries[i].base+1 {
 				t.Fatalf("seed %d: record %d is not found again: %d, %t", seed, i, v, ok)
 			}

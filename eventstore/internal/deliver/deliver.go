@@ -62,11 +62,20 @@ type place struct {
 	next *place
 }
 
+// release lets go of a record that is done. Others that are not, perhaps for long, share memory with it: what of that is left is
+// small.
+func (p *place) release() {
+	for i := range p.Events {
+		p.Events[i].Data = nil
+	}
+	*p.Record = Record{}
+}
+
 // turn is how many records of a stream are delivered until others get its slot, if they wait for one.
 const turn = 16
 
 // Add begins the delivery of records, each after those of the same stream that were added before. It does not block, and keeps
-// the slice.
+// the slice and its events, whose payloads it lets go of when they are done.
 func (q *Queue) Add(records ...Record) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -130,6 +139,7 @@ func (q *Queue) deliver(first *place) bool {
 			}
 		}
 		q.log.Done(*p.Record)
+		p.release()
 	}
 	return true
 }

@@ -248,6 +248,37 @@ func TestQueueStop(t *testing.T) {
 	})
 }
 
+// Records share memory, and one may wait for long.
+func TestQueueLetsGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stop, cancel := context.WithCancel(t.Context())
+		c := newConsumer(delivery(), func(_ context.Context, e eventstore.Event) error {
+			if e.Type == "b" {
+				return errors.New("waits")
+			}
+			return nil
+		}, func(error) {})
+		q := c.Queue(stop, t.Context(), &fakeLog{noted: map[string]int{}})
+		records := []Record{rec("a1", "a2"), rec("b1")}
+		done, waits := records[0].Events, records[1].Events
+		for _, events := range [][]eventstore.Event{done, waits} {
+			for i := range events {
+				events[i].Data = []byte("payload")
+			}
+		}
+		q.Add(records...)
+		synctest.Wait()
+		if done[0].Data != nil || done[1].Data != nil || records[0].Events != nil {
+			t.Errorf("a record that is done still has %v", records[0])
+		}
+		if string(waits[0].Data) != "payload" {
+			t.Errorf("the payload of a record that waits is %q", waits[0].Data)
+		}
+		cancel()
+		q.Wait()
+	})
+}
+
 // A handler that does not end in time is told so, and its event is neither acknowledged nor counted as failed.
 func TestQueueGrace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -37,6 +37,8 @@ func (p *partition) acknowledge(ctx context.Context) {
 
 // ack reports whether all that is done was acknowledged, or never can be by us.
 func (p *partition) ack(ctx context.Context) bool {
+	p.acking.Lock()
+	defer p.acking.Unlock()
 	p.mu.Lock()
 	n := min(len(p.done), window)
 	acked := p.done[:n]

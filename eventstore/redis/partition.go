@@ -51,6 +51,10 @@ type partition struct {
 	acked   chan struct{} // Has something when there is room again.
 	toAck   chan struct{} // Has something when done is not empty.
 
+	// acking keeps acknowledgements out while entries that are pending are read: one that is acknowledged in between is no longer
+	// held, and would be taken for one that nobody has handled.
+	acking sync.Mutex
+
 	mu   sync.Mutex
 	done []done              // To acknowledge.
 	held map[string]struct{} // Entries that were read and are not acknowledged.
@@ -99,15 +103,20 @@ func (p *partition) deliver() error {
 		if !ok {
 			return nil
 		}
-		var entries []redis.XMessage
+		var entries, more []redis.XMessage
 		err := p.retry(func(ctx context.Context) (err error) {
+			if p.unsure || p.from != fresh {
+				p.acking.Lock()
+				defer p.acking.Unlock()
+			}
 			entries, err = p.fetch(ctx, room)
+			more = p.hold(entries)
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		if err := p.add(entries); err != nil {
+		if err := p.add(more); err != nil {
 			return err
 		}
 		p.many = len(entries) == room && room >= plenty
@@ -185,9 +194,8 @@ func (p *partition) retry(f func(context.Context) error) error {
 	}
 }
 
-// add hands entries to the queue that it does not have yet.
+// add hands entries to the queue.
 func (p *partition) add(entries []redis.XMessage) error {
-	entries = p.hold(entries)
 	records := make([]deliver.Record, len(entries))
 	for i, m := range entries {
 		at, err := parseEntryID(m.ID)

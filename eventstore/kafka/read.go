@@ -42,8 +42,7 @@ func (s *store) fetch(ctx context.Context, number int, places []arbiter.Position
 			if len(found) == len(places) || r.Offset != places[len(found)].Offset {
 				continue
 			}
-			v := d.envelope(r)
-			events, err := d.events(r, &v)
+			events, err := d.decode(r)
 			if err != nil {
 				return nil, err
 			}

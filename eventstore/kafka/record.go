@@ -70,7 +70,9 @@ func (d *decoder) envelope(r *kgo.Record) (v record.Envelope) {
 		return v
 	}
 	for i := range r.Headers {
-		v.Set(r.Headers[i].Key, d.text(r.Headers[i].Value))
+		if h := &r.Headers[i]; h.Key != record.Source { // It is the same in all.
+			v.Set(h.Key, d.text(h.Value))
+		}
 	}
 	return v
 }
@@ -80,7 +82,13 @@ func (d *decoder) entry(r *kgo.Record) arbiter.Entry {
 	return arbiter.NewEntry(at(r.Offset), &v)
 }
 
-// events returns the events of a record that has that envelope, with their positions.
+// decode returns the events of a record, with their positions.
+func (d *decoder) decode(r *kgo.Record) ([]eventstore.Event, error) {
+	v := d.envelope(r)
+	return d.events(r, &v)
+}
+
+// events is decode for who has the envelope already.
 func (d *decoder) events(r *kgo.Record, v *record.Envelope) ([]eventstore.Event, error) {
 	v.Data = d.value(r.Value)
 	events, err := d.Events(v)

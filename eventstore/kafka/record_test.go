@@ -36,8 +36,7 @@ func TestEventsAreCopies(t *testing.T) {
 		}
 		r := message(e.Stream.String(), fields)
 		r.Partition, r.Offset, r.Timestamp = 3, int64(n), at
-		v := d.envelope(r)
-		events, err := d.events(r, &v)
+		events, err := d.decode(r)
 		if err != nil {
 			t.Fatal(err)
 		}

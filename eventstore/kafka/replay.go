@@ -178,8 +178,7 @@ func (r *reel) yield(ctx context.Context, yield func(eventstore.Event, error) bo
 	}
 	record := r.ready[0]
 	r.ready = r.ready[1:]
-	v := r.judge.decoder.envelope(record)
-	events, err := r.judge.decoder.events(record, &v)
+	events, err := r.judge.decoder.decode(record)
 	if err != nil {
 		return false, err
 	}

@@ -198,11 +198,7 @@ func (p *partition) retry(f func(context.Context) error) error {
 func (p *partition) add(entries []redis.XMessage) error {
 	records := make([]deliver.Record, len(entries))
 	for i, m := range entries {
-		at, err := parseEntryID(m.ID)
-		var events []eventstore.Event
-		if err == nil && len(m.Values) > 0 {
-			events, err = decode(&p.decoder, p.lease.partition, m)
-		}
+		at, events, err := decode(&p.decoder, p.lease.partition, m)
 		if err != nil {
 			// Nobody but a client that breaks the layout writes such an entry. It must not vanish, nor be passed over.
 			p.queue.Add(records[:i]...)

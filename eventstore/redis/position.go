@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/crossplane-contrib/provider-eventstore/eventstore"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
 )
 
@@ -19,14 +18,16 @@ func parseEntryID(s string) (entryID, error) {
 	m, err1 := strconv.ParseUint(ms, 10, 64)
 	n, err2 := strconv.ParseUint(seq, 10, 64)
 	id := entryID{m, n}
-	if !ok || err1 != nil || err2 != nil || id.String() != s {
+	if !ok || err1 != nil || err2 != nil || string(id.append(nil)) != s {
 		return entryID{}, fmt.Errorf("cannot read entry id %.50q: it must look like 1700000000000-0", s)
 	}
 	return id, nil
 }
 
-func (e entryID) String() string {
-	return strconv.FormatUint(e.ms, 10) + "-" + strconv.FormatUint(e.seq, 10)
+func (e entryID) String() string { return string(e.append(nil)) }
+
+func (e entryID) append(b []byte) []byte {
+	return strconv.AppendUint(append(strconv.AppendUint(b, e.ms, 10), '-'), e.seq, 10)
 }
 
 func (e entryID) compare(o entryID) int {
@@ -51,7 +52,3 @@ func parseCursor(offset string) (c cursor, err error) {
 }
 
 func (c cursor) String() string { return record.Offset(c.entryID.String(), c.event) }
-
-func (c cursor) position(p int) eventstore.Position {
-	return eventstore.Position{Partition: p, Offset: c.String()}
-}

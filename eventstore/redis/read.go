@@ -76,7 +76,7 @@ func (s *store) fetch(ctx context.Context, p int, entries []string) ([]eventstor
 		if len(found) == 0 {
 			return nil, fmt.Errorf("entry %s of partition %d is in its index and not in the partition: %w", entries[i], p, eventstore.ErrHistoryLost)
 		}
-		decoded, err := decode(&d, p, found[0])
+		_, decoded, err := decode(&d, p, found[0])
 		if err != nil {
 			return nil, err
 		}
@@ -85,26 +85,25 @@ func (s *store) fetch(ctx context.Context, p int, entries []string) ([]eventstor
 	return events, nil
 }
 
-// decode returns the events of an entry, with their positions.
-func decode(d *record.Decoder, p int, m redis.XMessage) ([]eventstore.Event, error) {
-	at, err := parseEntryID(m.ID)
-	if err != nil {
-		return nil, err
+// decode returns the id of an entry, and its events with their positions. There are none if it was trimmed away while it was pending.
+func decode(d *record.Decoder, p int, m redis.XMessage) (at entryID, events []eventstore.Event, err error) {
+	if at, err = parseEntryID(m.ID); err != nil || len(m.Values) == 0 {
+		return at, nil, err
 	}
 	var v record.Envelope
 	for name, value := range m.Values {
 		text, _ := value.(string)
 		v.Set(name, text)
 	}
-	events, err := d.Events(&v)
-	if err != nil {
-		return nil, fmt.Errorf("entry %s of partition %d: %w", m.ID, p, err)
+	if events, err = d.Events(&v); err != nil {
+		return at, nil, fmt.Errorf("entry %s of partition %d: %w", m.ID, p, err)
 	}
+	recorded := at.time()
 	for i := range events {
-		events[i].Recorded = at.time()
-		events[i].Position = cursor{entryID: at, event: i}.position(p)
+		events[i].Recorded = recorded
+		events[i].Position = eventstore.Position{Partition: p, Offset: record.Offset(m.ID, i)}
 	}
-	return events, nil
+	return at, events, nil
 }
 
 // fieldsOf returns fields as the client shows them: those of entries are any, those of hashes strings.

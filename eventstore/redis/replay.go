@@ -203,11 +203,7 @@ func (s *store) hole(ctx context.Context, t *tail) error {
 
 // yield hands out the events of an entry, and moves on.
 func (t *tail) yield(m redis.XMessage, yield func(eventstore.Event, error) bool) (more bool, err error) {
-	id, err := parseEntryID(m.ID)
-	if err != nil {
-		return false, err
-	}
-	events, err := decode(&t.decoder, t.partition, m)
+	id, events, err := decode(&t.decoder, t.partition, m)
 	if err != nil {
 		return false, err
 	}

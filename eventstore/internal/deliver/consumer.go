@@ -72,7 +72,7 @@ func (c *Consumer) Fail(err error) { c.fail(err) }
 func (c *Consumer) Queue(stop, work context.Context, log Log) *Queue {
 	return &Queue{
 		delivery: c.Delivery, handler: c.handler, log: log, slots: c.slots, fail: c.fail,
-		stop: stop, work: work, waiting: map[eventstore.StreamID]*line{},
+		stop: stop, work: work, lines: map[eventstore.StreamID]*line{},
 	}
 }
 

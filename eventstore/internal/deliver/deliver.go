@@ -49,11 +49,18 @@ type Queue struct {
 	wg       sync.WaitGroup
 
 	mu      sync.Mutex
-	waiting map[eventstore.StreamID]*line // A stream is in it while one goroutine works on it.
+	lines   map[eventstore.StreamID]*line // Of streams whose records wait or are being delivered.
+	ready   *line                         // The first of the lines that wait for a worker.
+	last    *line                         // The last one, if there is any.
+	workers int                           // Those that do not stand aside. No more are hired than there are slots.
 }
 
-// A line is the records of a stream that wait, in order.
-type line struct{ first, last *place }
+// A line is the records of a stream that wait, in order. One worker at a time delivers them.
+type line struct {
+	stream      eventstore.StreamID // Empty: a single record that nothing follows.
+	first, last *place
+	next        *line
+}
 
 // A place is one in a line.
 type place struct {
@@ -71,7 +78,8 @@ func (p *place) release() {
 	*p.Record = Record{}
 }
 
-// turn is how many records of a stream are delivered until others get its slot, if they wait for one.
+// turn is how many records a worker delivers until others get its slot, and of one stream until others get the worker, if they
+// wait.
 const turn = 16
 
 // Add begins the delivery of records, each after those of the same stream that were added before. It does not block, and keeps
@@ -83,14 +91,17 @@ func (q *Queue) Add(records ...Record) {
 	for i := range records {
 		p := &places[i]
 		if p.Record = &records[i]; q.delivery.Unordered || len(p.Events) == 0 {
-			q.wg.Go(func() { q.deliver(p) })
+			q.admit(&line{first: p, last: p})
+			q.hire()
 			continue
 		}
 		stream := p.Events[0].Stream
-		switch l := q.waiting[stream]; {
+		switch l := q.lines[stream]; {
 		case l == nil:
-			q.waiting[stream] = &line{p, p}
-			q.wg.Go(func() { q.drain(stream) })
+			l = &line{stream: stream, first: p, last: p}
+			q.lines[stream] = l
+			q.admit(l)
+			q.hire()
 		case l.first == nil:
 			l.first, l.last = p, p
 		default:
@@ -102,53 +113,87 @@ func (q *Queue) Add(records ...Record) {
 // Wait returns when nothing is being delivered any more: all is done, or stop has ended and running handlers returned.
 func (q *Queue) Wait() { q.wg.Wait() }
 
-func (q *Queue) drain(stream eventstore.StreamID) {
-	for first := q.next(stream); first != nil; first = q.next(stream) {
-		if !q.deliver(first) {
-			return // Stopped. The stream stays in waiting, so that nothing overtakes.
-		}
+// admit puts a line behind all that are ready.
+func (q *Queue) admit(l *line) {
+	if q.ready == nil {
+		q.ready = l
+	} else {
+		q.last.next = l
+	}
+	q.last = l
+}
+
+// hire starts a worker if a line waits for one, and there are not enough.
+func (q *Queue) hire() {
+	if q.ready != nil && q.workers < cap(q.slots) {
+		q.workers++
+		q.wg.Go(q.run)
 	}
 }
 
-// next takes all that wait out of a stream's line.
-func (q *Queue) next(stream eventstore.StreamID) (first *place) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	l := q.waiting[stream]
-	if first = l.first; first == nil {
-		delete(q.waiting, stream)
-	}
-	*l = line{}
-	return first
-}
-
-// deliver reports whether the records from a place on are done.
-func (q *Queue) deliver(first *place) bool {
+// run is a worker: it delivers what is ready.
+func (q *Queue) run() {
 	w := worker{Queue: q}
 	defer w.leave()
-	for n, p := 0, first; p != nil; n, p = n+1, p.next {
-		if n%turn == 0 {
-			w.leave()
-		}
-		for i := range p.Events {
-			if len(q.delivery.EventTypes) > 0 && !slices.Contains(q.delivery.EventTypes, p.Events[i].Type) {
-				continue
-			}
-			if !w.event(p.Record, i) {
-				return false
+	for l, first := q.take(nil); l != nil; l, first = q.take(l) {
+		for p := first; p != nil; p = p.next {
+			if !w.deliver(p) {
+				return // Stopped. The line stays in lines, and is not ready, so that nothing overtakes.
 			}
 		}
-		q.log.Done(*p.Record)
-		p.release()
 	}
-	return true
 }
 
-// worker delivers some records, one after the other. It has a slot from its first handler on, but while it waits.
+// take returns the first line that is ready, with its next records. The worker gives back the one that it had. Without a line the
+// worker is dismissed.
+func (q *Queue) take(had *line) (l *line, first *place) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch {
+	case had == nil:
+	case had.first == nil:
+		delete(q.lines, had.stream)
+	default:
+		q.admit(had)
+	}
+	if l = q.ready; l == nil || q.workers > cap(q.slots) { // Those who come back from aside may be too many.
+		q.workers--
+		return nil, nil
+	}
+	q.ready, l.next = l.next, nil
+	first, last := l.first, l.first
+	for n := 1; n < turn && last.next != nil; n++ {
+		last = last.next
+	}
+	l.first, last.next = last.next, nil
+	return l, first
+}
+
+// worker delivers records, one after the other. It has a slot from its first handler on, but while it stands aside.
 type worker struct {
 	*Queue
 
-	slot bool
+	slot      bool
+	delivered int
+}
+
+// deliver reports whether a record is done.
+func (w *worker) deliver(p *place) bool {
+	if w.delivered%turn == 0 {
+		w.leave()
+	}
+	w.delivered++
+	for i := range p.Events {
+		if len(w.delivery.EventTypes) > 0 && !slices.Contains(w.delivery.EventTypes, p.Events[i].Type) {
+			continue
+		}
+		if !w.event(p.Record, i) {
+			return false
+		}
+	}
+	w.log.Done(*p.Record)
+	p.release()
+	return true
 }
 
 // enter waits for a slot. It is false if begin ended first.
@@ -168,6 +213,20 @@ func (w *worker) leave() {
 		<-w.slots
 		w.slot = false
 	}
+}
+
+// aside lets other workers go on until wait returns.
+func (w *worker) aside(wait func() bool) bool {
+	w.leave()
+	w.mu.Lock()
+	w.workers--
+	w.hire()
+	w.mu.Unlock()
+	ok := wait()
+	w.mu.Lock()
+	w.workers++
+	w.mu.Unlock()
+	return ok
 }
 
 // event reports whether the i-th event was handled or given up; if not, the queue was stopped.
@@ -201,22 +260,21 @@ func (w *worker) event(r *Record, i int) bool {
 			return false
 		}
 		_ = w.log.Failed(w.work, *r, i, attempts) // At worst the event is tried more often.
-		if !w.sleep(w.delivery.Backoff(attempts)) {
+		if !w.aside(func() bool { return w.sleep(attempts) }) {
 			return false
 		}
 	}
 }
 
 func (w *worker) bury(r *Record, i, attempts int, cause error) bool {
-	w.leave()
-	for n := 1; ; n++ {
-		if err := w.log.Dead(w.work, *r, i, attempts, cause); err == nil {
-			return true
+	return w.aside(func() bool {
+		for n := 1; w.log.Dead(w.work, *r, i, attempts, cause) != nil; n++ {
+			if !w.sleep(n) {
+				return false
+			}
 		}
-		if !w.sleep(w.delivery.Backoff(n)) {
-			return false
-		}
-	}
+		return true
+	})
 }
 
 // handle runs a handler. One that panics has failed.
@@ -229,14 +287,14 @@ func handle(ctx context.Context, h eventstore.Handler, e *eventstore.Event) (err
 	return h(ctx, *e)
 }
 
-func (w *worker) sleep(d time.Duration) bool {
-	w.leave()
-	t := time.NewTimer(d)
+// sleep waits until the delivery after so many failed ones. It is false if stop ends first.
+func (q *Queue) sleep(attempts int) bool {
+	t := time.NewTimer(q.delivery.Backoff(attempts))
 	defer t.Stop()
 	select {
 	case <-t.C:
 		return true
-	case <-w.stop.Done():
+	case <-q.stop.Done():
 		return false
 	}
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -299,4 +301,97 @@ func TestQueueGrace(t *testing.T) {
 			t.Errorf("took %s, log %+v, cause %v; want 11s, nothing, ErrGrace", took, log, context.Cause(work))
 		}
 	})
+}
+
+// A stream with many records does not keep others waiting that need the same worker.
+func TestQueueTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := delivery()
+		d.Concurrency = 1
+		log := &fakeLog{noted: map[string]int{}}
+		q := newConsumer(d, func(context.Context, eventstore.Event) error { return nil }, func(error) {}).Queue(t.Context(), t.Context(), log)
+		var records []Record
+		var want []string
+		for range 2*turn + 1 {
+			records, want = append(records, rec("a1")), append(want, "a1")
+		}
+		q.Add(append(records, rec("b1"))...)
+		q.Wait()
+		if diff := cmp.Diff(slices.Insert(want, turn, "b1"), log.done); diff != "" {
+			t.Errorf("done -want, +got:\n%s", diff)
+		}
+	})
+}
+
+// While a stream waits for its next attempt, its worker's place is another's.
+func TestQueueAside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := delivery()
+		d.Concurrency = 1
+		log := &fakeLog{noted: map[string]int{}}
+		q := newConsumer(d, func(_ context.Context, e eventstore.Event) error {
+			if e.Type == "a" {
+				return errors.New("waits")
+			}
+			return nil
+		}, func(error) {}).Queue(t.Context(), t.Context(), log)
+		q.Add(rec("a1"), rec("b1"))
+		q.Wait()
+		if diff := cmp.Diff([]string{"b1", "a1"}, log.done); diff != "" {
+			t.Errorf("done -want, +got:\n%s", diff)
+		}
+	})
+}
+
+// However many streams come back from a pause at the same time, no more handlers run than may, and all records are done in the
+// order of their streams.
+func TestQueueConcurrency(t *testing.T) {
+	for name, unordered := range map[string]bool{"Ordered": false, "Unordered": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const streams, each, concurrency = 50, 40, 3
+				d := delivery()
+				d.Concurrency, d.Unordered = concurrency, unordered
+				var running, most atomic.Int32
+				var mu sync.Mutex
+				handled := map[eventstore.StreamID][]eventstore.Version{}
+				c := newConsumer(d, func(_ context.Context, e eventstore.Event) error {
+					defer running.Add(-1)
+					n := running.Add(1)
+					time.Sleep(time.Millisecond)
+					mu.Lock()
+					defer mu.Unlock()
+					most.Store(max(most.Load(), n))
+					if e.Version == 1 && !slices.Contains(handled[e.Stream], 0) {
+						handled[e.Stream] = append(handled[e.Stream], 0) // As it failed.
+						return errors.New("once")
+					}
+					handled[e.Stream] = append(handled[e.Stream], e.Version)
+					return nil
+				}, func(error) {})
+				log := &fakeLog{noted: map[string]int{}}
+				first, second := c.Queue(t.Context(), t.Context(), log), c.Queue(t.Context(), t.Context(), log)
+				for v := range each {
+					for i := range streams {
+						q := []*Queue{first, second}[i%2]
+						id := eventstore.StreamID{Type: "s", ID: fmt.Sprint(i)}
+						q.Add(Record{Events: []eventstore.Event{{Stream: id, Version: eventstore.Version(v + 1)}}})
+					}
+				}
+				first.Wait()
+				second.Wait()
+				if n := len(log.done); n != streams*each || most.Load() != concurrency {
+					t.Errorf("%d records are done and %d handlers ran at once, want %d and %d", n, most.Load(), streams*each, concurrency)
+				}
+				for id, versions := range handled {
+					if !unordered && !slices.IsSorted(versions) {
+						t.Errorf("%s was handled as %v", id, versions)
+					}
+				}
+				if len(first.lines)+len(second.lines)+first.workers+second.workers != 0 {
+					t.Errorf("queues keep %d and %d streams, %d and %d workers", len(first.lines), len(second.lines), first.workers, second.workers)
+				}
+			})
+		})
+	}
 }

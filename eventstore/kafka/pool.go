@@ -14,8 +14,8 @@ type pool struct {
 }
 
 const (
-	manyRecords = 64
-	manyBytes   = 16 << 10
+	manyRecords = 8
+	manyBytes   = 2 << 10
 
 	// compressible is how many times larger a batch may become. A buffer is cleared as a whole each time, so one that is much
 	// too large costs more than it saves.

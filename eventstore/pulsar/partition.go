@@ -100,7 +100,7 @@ func (p *partition) receive() error {
 	records := make([]pulsar.Message, 0, batch)
 	for more := true; more; {
 		if m.ID().BatchSize() > 1 { // It shares its place with others, and none of them is a record.
-			err = errors.Join(err, p.client.Ack(m))
+			err = errors.Join(err, confirmed(p.stop, func() error { return p.client.Ack(m) }))
 		} else if p.ours(placeOf(m.ID())) && p.take(m.ID()) {
 			records = append(records, m)
 		}
@@ -228,7 +228,7 @@ func (p *partition) acknowledge(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		if p.ackAll() {
+		if p.ackAll(ctx) {
 			continue
 		}
 		select {
@@ -239,8 +239,15 @@ func (p *partition) acknowledge(ctx context.Context) {
 	}
 }
 
+// confirmed calls ack, and returns when ctx ends if that is first: a client that closes meanwhile, as it does when it can no longer
+// log in, leaves whoever acknowledges waiting for ever.
+func confirmed(ctx context.Context, ack func() error) error {
+	_, err := within(ctx, func() (struct{}, error) { return struct{}{}, ack() }, nil)
+	return err
+}
+
 // ackAll acknowledges what is done. It reports whether the broker has confirmed that; if not, it is told again.
-func (p *partition) ackAll() bool {
+func (p *partition) ackAll(ctx context.Context) bool {
 	p.mu.Lock()
 	ids := p.done
 	p.done = nil
@@ -248,7 +255,7 @@ func (p *partition) ackAll() bool {
 	if len(ids) == 0 {
 		return true
 	}
-	err := p.client.AckIDList(ids)
+	err := confirmed(ctx, func() error { return p.client.AckIDList(ids) })
 	failed, known := err.(pulsar.AckError) //nolint:errorlint // The client returns it as it is.
 	p.mu.Lock()
 	defer p.mu.Unlock()

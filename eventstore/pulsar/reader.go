@@ -148,11 +148,13 @@ func within[T any](ctx context.Context, f func() (T, error), drop func(T)) (T, e
 	case o := <-done:
 		return o.value, o.err
 	case <-ctx.Done():
-		go func() {
-			if o := <-done; o.err == nil && drop != nil {
-				drop(o.value)
-			}
-		}()
+		if drop != nil {
+			go func() {
+				if o := <-done; o.err == nil {
+					drop(o.value)
+				}
+			}()
+		}
 		var none T
 		return none, context.Cause(ctx)
 	}

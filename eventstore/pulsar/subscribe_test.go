@@ -8,8 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/apache/pulsar-client-go/pulsar"
+
 	"github.com/crossplane-contrib/provider-eventstore/cluster/local/broker"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore"
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/deliver"
 	"github.com/crossplane-contrib/provider-eventstore/internal/layout"
 	"github.com/crossplane-contrib/provider-eventstore/internal/pulsartest"
 )
@@ -141,5 +144,50 @@ func TestSubscriptionGone(t *testing.T) {
 	err := openSecret(t, secret).Subscribe(ctx, func(context.Context, eventstore.Event) error { return nil })
 	if err == nil || !strings.Contains(err.Error(), "the provider restores it") {
 		t.Errorf("Subscribe: %v, want it to say that the provider restores it", err)
+	}
+}
+
+// deaf is a consumer whose client closed while it acknowledged: nobody answers any more.
+type deaf struct{ pulsar.Consumer }
+
+func (deaf) AckIDList([]pulsar.MessageID) error { select {} }
+
+// A consumer ends in time even if its acknowledgements are never answered; what they were of is delivered again.
+func TestNoAnswerToAcks(t *testing.T) {
+	server := pulsartest.Start(t, broker.PulsarOptions{})
+	_, secret := typed(t, server, "KeyShared", 1)
+	for _, broken := range []bool{true, false} {
+		s := openSecret(t, secret).(*store) //nolint:forcetypeassert // The driver's.
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		handled := 0
+		ended := make(chan error, 1)
+		go func() {
+			ended <- deliver.Subscribe(ctx, s.Binding, s.open, func(context.Context, eventstore.Event) error {
+				handled++
+				cancel()
+				return nil
+			}, nil, func(base *deliver.Consumer) error {
+				c := &consumer{Consumer: base, store: s, typ: types[s.SubscriptionType], name: newName()}
+				p := newPartition(c, layout.Partition(order42.String(), s.Partitions), true)
+				if err := p.open(); err != nil {
+					return err
+				}
+				if broken {
+					p.client = deaf{p.client}
+				}
+				p.run()
+				return nil
+			})
+		}()
+		select {
+		case err := <-ended:
+			must(t, err)
+		case <-time.After(2 * time.Minute):
+			t.Fatal("the consumer does not end")
+		}
+		if handled != 1 {
+			t.Errorf("%d events were handled, want the one", handled)
+		}
 	}
 }

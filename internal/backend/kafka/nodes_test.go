@@ -20,6 +20,11 @@ import (
 // moves: what fails is tried again, as the mirror does, and nothing is made twice or lost.
 func TestNodesComeAndGo(t *testing.T) {
 	f := startOwn(t, broker.KafkaOptions{Nodes: 3})
+	t.Cleanup(func() {
+		if t.Failed() {
+			f.tell(t)
+		}
+	})
 	made := func(name string) {
 		t.Helper()
 		d, c := f.store(name)
@@ -61,6 +66,34 @@ func TestNodesComeAndGo(t *testing.T) {
 		}
 		return true
 	})
+}
+
+// tell logs what each node that runs says of who leads the registry, and the controllers.
+func (f *fixture) tell(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 30*time.Second)
+	defer cancel()
+	c, registry := f.backend.cluster, f.backend.registry.topic
+	home, err := c.homeID(ctx)
+	t.Logf("what can be asked of any broker is asked of %d, %v", home, err)
+	for _, n := range f.Nodes {
+		if !n.Process().Running() {
+			t.Logf("node %d does not run", n.ID)
+			continue
+		}
+		metadata := kmsg.NewPtrMetadataRequest()
+		asked := kmsg.NewMetadataRequestTopic()
+		asked.Topic = &registry
+		metadata.Topics = append(metadata.Topics, asked)
+		known, err := metadata.RequestWith(ctx, c.at(int32(n.ID)))
+		t.Logf("node %d of the registry: %+v, %v", n.ID, known, err)
+		quorum := kmsg.NewPtrDescribeQuorumRequest()
+		log, partition := kmsg.NewDescribeQuorumRequestTopic(), kmsg.NewDescribeQuorumRequestTopicPartition()
+		log.Topic = "__cluster_metadata"
+		log.Partitions = append(log.Partitions, partition)
+		quorum.Topics = append(quorum.Topics, log)
+		voters, err := quorum.RequestWith(ctx, c.at(int32(n.ID)))
+		t.Logf("node %d of the controllers: %+v, %v", n.ID, voters, err)
+	}
 }
 
 // said logs an error that is not the one before, and reports whether there is none.

@@ -18,16 +18,15 @@ func parseEntryID(s string) (entryID, error) {
 	m, err1 := strconv.ParseUint(ms, 10, 64)
 	n, err2 := strconv.ParseUint(seq, 10, 64)
 	id := entryID{m, n}
-	if !ok || err1 != nil || err2 != nil || string(id.append(nil)) != s {
+	if !ok || err1 != nil || err2 != nil || id.String() != s {
 		return entryID{}, fmt.Errorf("cannot read entry id %.50q: it must look like 1700000000000-0", s)
 	}
 	return id, nil
 }
 
-func (e entryID) String() string { return string(e.append(nil)) }
-
-func (e entryID) append(b []byte) []byte {
-	return strconv.AppendUint(append(strconv.AppendUint(b, e.ms, 10), '-'), e.seq, 10)
+func (e entryID) String() string {
+	b := strconv.AppendUint(make([]byte, 0, 41), e.ms, 10) // Two numbers of 20 digits.
+	return string(strconv.AppendUint(append(b, '-'), e.seq, 10))
 }
 
 func (e entryID) compare(o entryID) int {

@@ -86,7 +86,7 @@ func explain(s eventstore.Secret, err error) error {
 	case errors.Is(err, kerr.SaslAuthenticationFailed):
 		return fmt.Errorf("the brokers refuse user %q with this password: is the Secret the newest one? Or was its resource deleted? %w", user, err)
 	case errors.Is(err, kerr.TopicAuthorizationFailed), errors.Is(err, kerr.GroupAuthorizationFailed), errors.Is(err, kerr.ClusterAuthorizationFailed):
-		return fmt.Errorf("user %q has no right to do this: the provider gives rights to the users that it makes, others need those of docs/layout.md: %w", user, err)
+		return fmt.Errorf("user %q has no right to do this: the provider gives rights to the users that it makes, others need those of docs/layout.md; or was its resource deleted? %w", user, err)
 	case errors.As(err, &answer):
 		return err
 	}

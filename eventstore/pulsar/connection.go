@@ -59,6 +59,8 @@ func noSubscription(err error) bool {
 	return answers(err, pulsar.SubscriptionNotFound, "SubscriptionNotFound")
 }
 
+func noConsumer(err error) bool { return strings.Contains(err.Error(), "Consumer not found") }
+
 func busy(err error) bool { return answers(err, pulsar.ConsumerBusy, "ConsumerBusy") }
 
 // passes reports whether asking again may help: a broker is gone, or a topic moves to another.
@@ -76,7 +78,7 @@ func explain(s eventstore.Secret, err error) error {
 	case unauthenticated(err):
 		return fmt.Errorf("the brokers refuse user %q with this token: is the Secret the newest one? Or was its resource deleted? %w", user, err)
 	case unauthorized(err):
-		return fmt.Errorf("user %q has no right to do this: the provider gives rights to the users that it makes, others need those of docs/layout.md: %w", user, err)
+		return fmt.Errorf("user %q has no right to do this: the provider gives rights to the users that it makes, others need those of docs/layout.md; or was its resource deleted? %w", user, err)
 	}
 	return err
 }

@@ -54,7 +54,9 @@ func (l log) refused(err error) error {
 		return nil
 	case errors.Is(err, pulsar.ErrMessageTooLarge), errors.Is(err, pulsar.ErrMetaTooLarge):
 		return fmt.Errorf("the broker takes no record of that size: %w: %w: %w", eventstore.ErrTooLarge, arbiter.ErrRefused, err)
-	case unauthorized(err), unauthenticated(err), noTopic(err):
+	case noTopic(err):
+		return fmt.Errorf("its topic is gone: %w: %w: %w", eventstore.ErrHistoryLost, arbiter.ErrRefused, err)
+	case unauthorized(err), unauthenticated(err):
 		return fmt.Errorf("%w: %w", arbiter.ErrRefused, explain(l.Secret, err))
 	}
 	return err
@@ -98,9 +100,6 @@ var errGap = errors.New("records are missing")
 
 // read folds what comes until it cannot go on.
 func (t *tail) read(ctx context.Context) error {
-	if _, err := t.checkGenesis(ctx, t.partition); err != nil { // A reader passes over what was trimmed, and says nothing.
-		return err
-	}
 	r := reading{topic: t.events(t.partition), after: nowhere, ahead: tailAhead}
 	if t.next != (place{}) {
 		r.after = before(t.next)
@@ -110,6 +109,13 @@ func (t *tail) read(ctx context.Context) error {
 		return err
 	}
 	defer reader.close()
+	if _, err := reader.last(ctx); err != nil { // Of what closes a reader from here on the client hears, of what did before it may not.
+		return err
+	}
+	// A reader passes over what was trimmed, and says nothing. Whoever makes the partition anew from here on closes the reader.
+	if _, err := t.checkGenesis(ctx, t.partition); err != nil {
+		return err
+	}
 	entries := make([]arbiter.Entry, 1)
 	for {
 		m, err := reader.next(ctx, 0)

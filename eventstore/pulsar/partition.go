@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/apache/pulsar-client-go/pulsar"
@@ -27,6 +28,7 @@ type partition struct {
 	finish context.CancelFunc      // No delivery begins any more.
 	cancel context.CancelCauseFunc // Handlers must end.
 
+	heard atomic.Bool   // Something came since somebody looked.
 	room  chan struct{} // Has something when records were acknowledged.
 	toAck chan struct{} // Has something when there is something to acknowledge.
 
@@ -66,6 +68,7 @@ func (p *partition) run() {
 	defer end()
 	var wg sync.WaitGroup
 	wg.Go(func() { p.acknowledge(acks) })
+	wg.Go(p.attend)
 	for p.stop.Err() == nil {
 		if err := p.receive(); err != nil && p.stop.Err() == nil {
 			p.fail(err)
@@ -78,6 +81,29 @@ func (p *partition) run() {
 	wg.Wait()
 	p.client.Close()
 	p.finish()
+}
+
+// attention is how often a partition from which nothing comes looks whether the broker still has its consumer.
+const attention = 10 * time.Second
+
+// attend ends the partition if the broker has closed its consumer and the client does not know, as when a topic moves to another
+// broker at the moment at which it is subscribed to (pulsar-client-go 0.19.0).
+func (p *partition) attend() {
+	look := time.NewTicker(attention)
+	defer look.Stop()
+	for {
+		select {
+		case <-look.C:
+		case <-p.stop.Done():
+			return
+		}
+		if p.heard.Swap(false) {
+			continue
+		}
+		if _, err := within(p.stop, p.client.GetLastMessageIDs, nil); err != nil && noConsumer(err) {
+			p.finish()
+		}
+	}
 }
 
 // batch is how many records are judged at a time, at most.
@@ -97,6 +123,7 @@ func (p *partition) receive() error {
 		p.finish()
 		return nil //nolint:nilerr // The client has given up: we begin anew.
 	}
+	p.heard.Store(true)
 	records := make([]pulsar.Message, 0, batch)
 	for more := true; more; {
 		if m.ID().BatchSize() > 1 { // It shares its place with others, and none of them is a record.

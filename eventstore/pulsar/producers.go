@@ -113,13 +113,16 @@ func (p *producers) create(topic string, o *opening) {
 	close(o.done)
 }
 
-// drop forgets a producer that the client has given up.
-func (p *producers) drop(topic string, producer pulsar.Producer) {
+// drop forgets a producer, so that the next message gets another. It reports whether the producer was still in use.
+func (p *producers) drop(topic string, producer pulsar.Producer) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if o := p.byTopic[topic]; o != nil && o.producer == producer {
-		delete(p.byTopic, topic)
+	o := p.byTopic[topic]
+	if o == nil || o.producer != producer {
+		return false
 	}
+	delete(p.byTopic, topic)
+	return true
 }
 
 // send publishes a message, and calls done with its place or with an error.
@@ -134,8 +137,12 @@ func (p *producers) send(topic string, producer pulsar.Producer, m *pulsar.Produ
 		}
 	}()
 	producer.SendAsync(context.Background(), m, func(id pulsar.MessageID, _ *pulsar.ProducerMessage, err error) {
-		if errors.Is(err, pulsar.ErrProducerClosed) {
+		switch {
+		case errors.Is(err, pulsar.ErrProducerClosed): // The client has given it up.
 			p.drop(topic, producer)
+		case errors.Is(err, pulsar.ErrSendTimeout) && p.drop(topic, producer):
+			// A broker (4.2) that deletes a topic may keep what reconnects meanwhile, and never answer it. Another producer is told.
+			go producer.Close()
 		}
 		if err != nil {
 			done(nowhere, err)

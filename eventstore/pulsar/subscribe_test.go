@@ -1,8 +1,12 @@
 package pulsar
 
 import (
+	"bufio"
 	"context"
+	"encoding/binary"
+	"io"
 	"maps"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -188,6 +192,94 @@ func TestNoAnswerToAcks(t *testing.T) {
 		}
 		if handled != 1 {
 			t.Errorf("%d events were handled, want the one", handled)
+		}
+	}
+}
+
+// A broker that closes a consumer is not always heard by the client. The consumer notices, and begins anew.
+func TestCloseIsNotHeard(t *testing.T) {
+	server := pulsartest.Start(t, broker.PulsarOptions{})
+	secret := server.Store(t, layout.Sourcing, nil)
+	s := openSecret(t, secret)
+	sub := maps.Clone(server.Subscription(t, secret, "billing"))
+	sub[layout.SecretURI] = []byte("pulsar://" + withoutCloses(t, strings.TrimPrefix(server.ServiceURL, "pulsar://")))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	came, ended := make(chan string, 2), make(chan error, 1)
+	go func() {
+		ended <- openSecret(t, sub).Subscribe(ctx, func(_ context.Context, e eventstore.Event) error {
+			came <- e.ID
+			return nil
+		})
+	}()
+	for v, id := range []string{"a", "b"} {
+		if v > 0 {
+			unload(t, server, secret)
+		}
+		_, err := s.Append(ctx, order42, eventstore.Version(v), placed(id))
+		must(t, err)
+		select {
+		case got := <-came:
+			if got != id {
+				t.Errorf("event %s came, want %s", got, id)
+			}
+		case <-ctx.Done():
+			t.Errorf("event %s did not come", id)
+		}
+	}
+	cancel()
+	must(t, <-ended)
+}
+
+// closeConsumer is BaseCommand.Type CLOSE_CONSUMER of PulsarApi.proto.
+const closeConsumer = 16
+
+// withoutCloses passes everything on to a broker and back, but that a consumer was closed.
+func withoutCloses(t *testing.T, target string) (addr string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("tcp", target)
+			if err != nil {
+				_ = client.Close()
+				continue
+			}
+			go func() {
+				_, _ = io.Copy(server, client)
+				_ = server.Close()
+			}()
+			go func() {
+				copyWithout(closeConsumer, client, server)
+				_ = client.Close()
+			}()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// copyWithout copies frames, as Pulsar's binary protocol has them, but for those of one command.
+func copyWithout(command byte, to io.Writer, from io.Reader) {
+	for in := bufio.NewReader(from); ; {
+		size, err := in.Peek(4)
+		if err != nil {
+			return
+		}
+		frame := make([]byte, 4+binary.BigEndian.Uint32(size))
+		if _, err := io.ReadFull(in, frame); err != nil {
+			return
+		}
+		if frame[9] == command { // After both sizes, and the tag of the command's type.
+			continue
+		}
+		if _, err := to.Write(frame); err != nil {
+			return
 		}
 	}
 }

@@ -45,11 +45,8 @@ func (s *store) check(ctx context.Context) (first []place, err error) {
 // checkGenesis looks at the first record of a partition, and returns where it is. While that is there, nothing after it was trimmed.
 func (s *store) checkGenesis(ctx context.Context, partition int) (at place, err error) {
 	reader, err := s.reader(ctx, reading{topic: s.events(partition), after: nowhere, ahead: 1})
-	switch {
-	case err != nil && noTopic(err):
-		return at, fmt.Errorf("partition %d is gone: %w: %w", partition, eventstore.ErrHistoryLost, err)
-	case err != nil:
-		return at, err
+	if err != nil {
+		return at, gone(partition, err)
 	}
 	defer reader.close()
 	end, err := reader.last(ctx)
@@ -64,6 +61,14 @@ func (s *store) checkGenesis(ctx context.Context, partition int) (at place, err 
 		return at, err
 	}
 	return placeOf(first.ID()), s.checkFirst(partition, first)
+}
+
+// gone makes an error that says that a partition is not there match [eventstore.ErrHistoryLost].
+func gone(partition int, err error) error {
+	if noTopic(err) {
+		return fmt.Errorf("partition %d is gone: %w: %w", partition, eventstore.ErrHistoryLost, err)
+	}
+	return err
 }
 
 func (s *store) checkFirst(partition int, first pulsar.Message) error {

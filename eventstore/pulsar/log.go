@@ -106,7 +106,7 @@ func (t *tail) read(ctx context.Context) error {
 	}
 	reader, err := t.reader(ctx, r)
 	if err != nil {
-		return err
+		return gone(t.partition, err)
 	}
 	defer reader.close()
 	if _, err := reader.last(ctx); err != nil { // Of what closes a reader from here on the client hears, of what did before it may not.

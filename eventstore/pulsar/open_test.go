@@ -3,6 +3,7 @@ package pulsar
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"strings"
@@ -144,26 +145,38 @@ func TestHistoryLost(t *testing.T) {
 	}
 }
 
-// A store that is deleted says so to whoever has it open.
+// A store that is deleted says so to whoever has it open: brokers may make a partition anew whose topic is there, and its principal's
+// rights go with the topic.
 func TestDeleted(t *testing.T) {
 	server := pulsartest.Start(t, broker.PulsarOptions{})
-	secret := server.Store(t, layout.Sourcing, nil)
-	s := openSecret(t, secret)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	_, err := s.Append(ctx, order42, 0, placed("a"))
-	must(t, err)
-	server.Admin(t, http.MethodDelete, server.Events(secret, partition42), "?force=true")
-	for v := eventstore.Version(1); err == nil; v++ {
-		_, err = s.Append(ctx, order42, v, placed("b"))
-	}
-	if !errors.Is(err, eventstore.ErrHistoryLost) {
-		t.Errorf("Append to a partition that was deleted: %v, want ErrHistoryLost", err)
-	}
-	for _, err = range s.Read(ctx, order42, 0) { //nolint:revive // The last error is what counts.
-	}
-	if !errors.Is(err, eventstore.ErrHistoryLost) {
-		t.Errorf("Read of a partition that was deleted: %v, want ErrHistoryLost", err)
+	for name, whole := range map[string]bool{"Partition": false, "Topic": true} {
+		t.Run(name, func(t *testing.T) {
+			secret := server.Store(t, layout.Sourcing, nil)
+			remove := func() { server.Admin(t, http.MethodDelete, server.Events(secret, partition42), "?force=true") }
+			if whole {
+				topic := strings.TrimSuffix(server.Events(secret, partition42), fmt.Sprintf("-partition-%d", partition42))
+				remove = func() { server.Admin(t, http.MethodDelete, topic, "/partitions?force=true") }
+				secret = maps.Clone(secret)
+				secret[layout.SecretPassword] = []byte(server.AdminToken)
+			}
+			s := openSecret(t, secret)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			_, err := s.Append(ctx, order42, 0, placed("a"))
+			must(t, err)
+			remove()
+			for v := eventstore.Version(1); err == nil; v++ {
+				_, err = s.Append(ctx, order42, v, placed("b"))
+			}
+			if !errors.Is(err, eventstore.ErrHistoryLost) {
+				t.Errorf("Append after it was deleted: %v, want ErrHistoryLost", err)
+			}
+			for _, err = range s.Read(ctx, order42, 0) { //nolint:revive // The last error is what counts.
+			}
+			if !errors.Is(err, eventstore.ErrHistoryLost) {
+				t.Errorf("Read after it was deleted: %v, want ErrHistoryLost", err)
+			}
+		})
 	}
 }
 

@@ -141,7 +141,7 @@ func (p *producers) send(topic string, producer pulsar.Producer, m *pulsar.Produ
 		case errors.Is(err, pulsar.ErrProducerClosed): // The client has given it up.
 			p.drop(topic, producer)
 		case errors.Is(err, pulsar.ErrSendTimeout) && p.drop(topic, producer):
-			// A broker (4.2) that deletes a topic may keep what reconnects meanwhile, and never answer it. Another producer is told.
+			// The client may not have heard that the broker closed it. Another producer is answered.
 			go producer.Close()
 		}
 		if err != nil {

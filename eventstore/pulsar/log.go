@@ -160,7 +160,7 @@ func (l log) End(ctx context.Context, partition int) (arbiter.Position, error) {
 	at, err := l.ask(ctx, l.ends[partition])
 	switch {
 	case err != nil:
-		return at, explain(l.Secret, err)
+		return at, explain(l.Secret, gone(partition, err))
 	case at == nowhere:
 		return at, fmt.Errorf("it is empty, and lacks even its first record: %w", eventstore.ErrHistoryLost)
 	}

@@ -109,7 +109,7 @@ func (p *partition) pause() {
 // run delivers until stop ends, and waits for handlers.
 func (p *partition) run() {
 	defer close(p.ended)
-	j := judge{store: p.store}
+	j := judge{store: p.store, decoder: decoder{packed: true}}
 	for {
 		records, ok := p.take()
 		if !ok {

@@ -57,6 +57,7 @@ func fieldsOf(r *kgo.Record) record.Fields {
 type decoder struct {
 	record.Decoder
 
+	packed bool // Records are of a client with a [packer].
 	texts  strings.Builder
 	values []byte
 }
@@ -64,16 +65,20 @@ type decoder struct {
 // pieceBytes is how large such a piece is. Whoever keeps an event keeps its pieces.
 const pieceBytes = 4 << 10
 
-// envelope returns that of a record, without its payload. A control record has none.
+// envelope returns that of a record, with the payload that was received, which is not a copy. A control record has none.
 func (d *decoder) envelope(r *kgo.Record) (v record.Envelope) {
-	if r.Attrs.IsControl() {
+	switch {
+	case r.Attrs.IsControl():
 		return v
+	case d.packed && isPacked(r):
+		return d.unpack(r.Value)
 	}
 	for i := range r.Headers {
 		if h := &r.Headers[i]; h.Key != record.Source { // It is the same in all.
 			v.Set(h.Key, d.text(h.Value))
 		}
 	}
+	v.Data = r.Value // Whatever a header says.
 	return v
 }
 
@@ -88,9 +93,9 @@ func (d *decoder) decode(r *kgo.Record) ([]eventstore.Event, error) {
 	return d.events(r, &v)
 }
 
-// events is decode for who has the envelope already.
+// events is decode for who has the envelope already, whose payload becomes a copy.
 func (d *decoder) events(r *kgo.Record, v *record.Envelope) ([]eventstore.Event, error) {
-	v.Data = d.value(r.Value)
+	v.Data = d.value(v.Data)
 	events, err := d.Events(v)
 	if err != nil {
 		return nil, fmt.Errorf("record at offset %d of partition %d: %w", r.Offset, r.Partition, err)

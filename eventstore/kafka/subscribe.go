@@ -29,8 +29,8 @@ const (
 
 	// fetchBytes is about how much is fetched at a time, as it is compressed, and partitionBytes how much of it of one partition,
 	// so that all have something to do. As much waits in the client while what came before is delivered.
-	fetchBytes     = 2 << 20
-	partitionBytes = 256 << 10
+	fetchBytes     = 4 << 20
+	partitionBytes = 512 << 10
 
 	// askAtOnce is of how many partitions the brokers are asked at the same time.
 	askAtOnce = 16
@@ -75,6 +75,7 @@ func (c *consumer) run() (err error) {
 	defer context.AfterFunc(c.store.logins.restart, func() { c.fail(context.Cause(c.store.logins.restart)) })()
 	var wg sync.WaitGroup
 	wg.Go(func() { c.commits(c.Stop) })
+	wg.Go(func() { c.connect(c.Stop) })
 	c.poll(c.Stop)
 	wg.Wait()
 	c.giveUp(c.all(), c.Delivery.Grace)
@@ -82,8 +83,17 @@ func (c *consumer) run() (err error) {
 	return nil
 }
 
+// connect has the store's own client connect to the brokers, while the group takes the consumer in: adjust waits for its answers.
+func (c *consumer) connect(ctx context.Context) {
+	for p := range c.store.Partitions {
+		if _, err := c.store.events.offset(ctx, int32(p), endOffset); err != nil {
+			return // It is told to whoever asks for a reason.
+		}
+	}
+}
+
 func (c *consumer) options() []kgo.Opt {
-	missing := kgo.NoResetOffset()
+	lent, missing := &pool{}, kgo.NoResetOffset()
 	if c.store.Streaming { // Whoever is too slow goes on with what the store still has.
 		missing = kgo.NewOffset().AtStart()
 	}
@@ -96,7 +106,8 @@ func (c *consumer) options() []kgo.Opt {
 		kgo.DisableAutoCommit(),
 		kgo.FetchMaxBytes(fetchBytes),
 		kgo.FetchMaxPartitionBytes(partitionBytes),
-		kgo.WithPools(&pool{}),
+		kgo.WithPools(lent),
+		kgo.WithDecompressor(newPacker(lent)),
 		kgo.BlockRebalanceOnPoll(), // So that nothing is delivered of a partition that was given up.
 		kgo.KeepControlRecords(),   // Their offsets are committed too.
 		kgo.ConsumeResetOffset(missing),

@@ -36,7 +36,7 @@ func Open(fields Fields) (v Envelope) {
 	return v
 }
 
-// Set tells it a field. Of two with one name the last counts.
+// Set tells it a field, and keeps its value, but not the name. Of two with one name the last counts.
 func (v *Envelope) Set(name, value string) {
 	switch name {
 	case Subject:
@@ -72,7 +72,7 @@ func (v *Envelope) Set(name, value string) {
 		if v.metadata == nil {
 			v.metadata = map[string]string{}
 		}
-		v.metadata[attribute] = value
+		v.metadata[strings.Clone(attribute)] = value
 	}
 }
 

@@ -19,6 +19,12 @@ type packer struct {
 	plain kgo.Decompressor
 }
 
+// packing returns the options of a client with a packer, and with memory that it has back when its records are recycled.
+func packing() []kgo.Opt {
+	lent := &pool{}
+	return []kgo.Opt{kgo.WithPools(lent), kgo.WithDecompressor(newPacker(lent))}
+}
+
 func newPacker(pool *pool) packer { return packer{pool: pool, plain: kgo.DefaultDecompressor(pool)} }
 
 // Decompress implements [kgo.Decompressor].

@@ -57,7 +57,7 @@ func fieldsOf(r *kgo.Record) record.Fields {
 type decoder struct {
 	record.Decoder
 
-	packed bool // Records are of a client with a [packer].
+	packed bool // Records are of a client with [packing].
 	texts  strings.Builder
 	values []byte
 }

@@ -83,31 +83,36 @@ func (c *consumer) run() (err error) {
 	return nil
 }
 
-// connect has the store's own client connect to the brokers, while the group takes the consumer in: adjust waits for its answers.
+// connect has the store's own client connect to the brokers that adjust will ask, while the group takes the consumer in. What goes
+// wrong, adjust will be told too.
 func (c *consumer) connect(ctx context.Context) {
-	for p := range c.store.Partitions {
-		if _, err := c.store.events.offset(ctx, int32(p), endOffset); err != nil {
-			return // It is told to whoever asks for a reason.
+	known, _, err := c.store.events.leaders(ctx, 0)
+	if err != nil {
+		return
+	}
+	asked := map[int32]bool{}
+	for p, l := range known {
+		if !asked[l.broker] {
+			asked[l.broker] = true
+			_, _ = c.store.events.offset(ctx, int32(p), endOffset)
 		}
 	}
 }
 
 func (c *consumer) options() []kgo.Opt {
-	lent, missing := &pool{}, kgo.NoResetOffset()
+	missing := kgo.NoResetOffset()
 	if c.store.Streaming { // Whoever is too slow goes on with what the store still has.
 		missing = kgo.NewOffset().AtStart()
 	}
-	return []kgo.Opt{
+	return append(packing(),
 		kgo.ConsumerGroup(layout.KafkaGroup(c.store.Store, c.store.Subscription)),
 		kgo.ConsumeTopics(c.store.events.name),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.SessionTimeout(sessionTimeout),
-		kgo.RebalanceTimeout(2*c.Delivery.Grace + 30*time.Second), // Whoever gives a partition up waits for handlers.
+		kgo.RebalanceTimeout(2*c.Delivery.Grace+30*time.Second), // Whoever gives a partition up waits for handlers.
 		kgo.DisableAutoCommit(),
 		kgo.FetchMaxBytes(fetchBytes),
 		kgo.FetchMaxPartitionBytes(partitionBytes),
-		kgo.WithPools(lent),
-		kgo.WithDecompressor(newPacker(lent)),
 		kgo.BlockRebalanceOnPoll(), // So that nothing is delivered of a partition that was given up.
 		kgo.KeepControlRecords(),   // Their offsets are committed too.
 		kgo.ConsumeResetOffset(missing),
@@ -123,7 +128,7 @@ func (c *consumer) options() []kgo.Opt {
 				p.wait()
 			}
 		}),
-	}
+	)
 }
 
 // poll hands out what comes, until ctx ends.

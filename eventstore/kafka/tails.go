@@ -48,7 +48,7 @@ func newTails(options []kgo.Opt, topic string, logins *logins) *tails {
 
 // read calls fold with the records of a partition from an offset on, until ctx ends.
 func (t *tails) read(ctx context.Context, partition int32, from int64, fold arbiter.Fold) error {
-	one := &tail{next: from, fold: fold, ended: make(chan error, 1)}
+	one := &tail{next: from, fold: fold, decoder: decoder{packed: true}, ended: make(chan error, 1)}
 	if err := t.add(partition, one); err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (t *tails) add(partition int32, one *tail) error {
 		return nil
 	}
 	var err error
-	t.client, err = kgo.NewClient(append(t.options,
+	t.client, err = kgo.NewClient(append(append(t.options, packing()...),
 		kgo.ConsumePartitions(place),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.FetchMinBytes(1),
@@ -159,6 +159,11 @@ func (o *tail) end(err error) {
 
 // take folds records.
 func (o *tail) take(p kgo.FetchPartition) {
+	defer func() {
+		for _, r := range p.Records {
+			r.Recycle() // Entries are copies.
+		}
+	}()
 	if p.Err != nil {
 		o.end(lost(p.Err))
 		return

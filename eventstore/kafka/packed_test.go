@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/arbiter"
 	"github.com/crossplane-contrib/provider-eventstore/eventstore/internal/record"
 )
 
@@ -67,6 +69,50 @@ func TestPacked(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A tail gives records back when it has taken all that it needs of them, and what it folded stays.
+func TestTailGivesBack(t *testing.T) {
+	var records []*kgo.Record
+	for n := range 2 * batch {
+		records = append(records, message("", record.Fields{
+			{Name: record.ID, Value: fmt.Sprint(n)}, {Name: record.Subject, Value: fmt.Sprintf("order:%d", n)}, {Name: record.Attempt, Value: fmt.Sprint(-n)},
+		}))
+	}
+	sent := compressed(t, records, kgo.SnappyCompression())
+	plain, err := received(sent, kgo.DefaultDecompressor())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want, got []arbiter.Entry
+	for _, r := range plain {
+		want = append(want, (&decoder{}).entry(r))
+	}
+	fold := func(entries []arbiter.Entry, next arbiter.Position) arbiter.Position {
+		got = append(got, entries...)
+		return arbiter.Position{}
+	}
+	tails := newTails(nil, "t", newLogins())
+	lent := &pool{}
+	for range 3 { // With memory that is used again.
+		tails.open[0] = &tail{next: plain[0].Offset, fold: fold, decoder: decoder{packed: true}, ended: make(chan error, 1)}
+		packed, err := received(sent, newPacker(lent), lent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tails.hand(kgo.FetchPartition{Records: packed})
+		if epoch := tails.epochs[0]; epoch != plain[0].LeaderEpoch {
+			t.Errorf("the tail has reached epoch %d, want %d", epoch, plain[0].LeaderEpoch)
+		}
+		for i, r := range packed {
+			if r.Value != nil {
+				t.Fatalf("record %d was not given back", i)
+			}
+		}
+	}
+	if want = slices.Concat(want, want, want); !reflect.DeepEqual(want, got) {
+		t.Errorf("%d entries were folded, want %d of the same texts", len(got), len(want))
 	}
 }
 

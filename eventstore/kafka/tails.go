@@ -132,14 +132,22 @@ func (t *tails) poll() {
 				}
 				return
 			}
-			if one := t.open[p.Partition]; one != nil {
-				one.take(p.FetchPartition)
-			}
-			if n := len(p.Records); n > 0 {
-				t.epochs[p.Partition] = p.Records[n-1].LeaderEpoch
-			}
+			t.hand(p.FetchPartition)
 		})
 		t.mu.Unlock()
+	}
+}
+
+// hand has the tail of a partition take what has come, if there still is one. The caller holds the lock.
+func (t *tails) hand(p kgo.FetchPartition) {
+	if one := t.open[p.Partition]; one != nil {
+		one.take(p)
+	}
+	if n := len(p.Records); n > 0 {
+		t.epochs[p.Partition] = p.Records[n-1].LeaderEpoch
+	}
+	for _, r := range p.Records {
+		r.Recycle() // Nobody has anything of it but copies. Now it is empty.
 	}
 }
 
@@ -159,11 +167,6 @@ func (o *tail) end(err error) {
 
 // take folds records.
 func (o *tail) take(p kgo.FetchPartition) {
-	defer func() {
-		for _, r := range p.Records {
-			r.Recycle() // Entries are copies.
-		}
-	}()
 	if p.Err != nil {
 		o.end(lost(p.Err))
 		return

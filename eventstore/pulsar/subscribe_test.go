@@ -205,10 +205,13 @@ func TestCloseIsNotHeard(t *testing.T) {
 	sub[layout.SecretURI] = []byte("pulsar://" + withoutCloses(t, strings.TrimPrefix(server.ServiceURL, "pulsar://")))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	came, ended := make(chan string, 2), make(chan error, 1)
+	came, ended := make(chan string), make(chan error, 1)
 	go func() {
-		ended <- openSecret(t, sub).Subscribe(ctx, func(_ context.Context, e eventstore.Event) error {
-			came <- e.ID
+		ended <- openSecret(t, sub).Subscribe(ctx, func(ctx context.Context, e eventstore.Event) error {
+			select {
+			case came <- e.ID:
+			case <-ctx.Done():
+			}
 			return nil
 		})
 	}()
@@ -218,13 +221,12 @@ func TestCloseIsNotHeard(t *testing.T) {
 		}
 		_, err := s.Append(ctx, order42, eventstore.Version(v), placed(id))
 		must(t, err)
-		select {
-		case got := <-came:
-			if got != id {
-				t.Errorf("event %s came, want %s", got, id)
+		for got := ""; got != id; { // The first may come again: the broker need not have heard that it was handled.
+			select {
+			case got = <-came:
+			case <-ctx.Done():
+				t.Fatalf("event %s did not come", id)
 			}
-		case <-ctx.Done():
-			t.Errorf("event %s did not come", id)
 		}
 	}
 	cancel()

@@ -130,10 +130,13 @@ func TestPackedBroken(t *testing.T) {
 			t.Errorf("%d of %d bytes of a batch gave %d bytes, %v; want %v", n, len(batch), len(packed), err, errBatch)
 		}
 	}
-	const place = 5 // Bytes of its length, attributes, time and offset.
-	d := decoder{packed: true}
-	for n := range len(batch) - place {
-		if v := d.unpack(batch[place : place+n]); v.ID != "" || v.Data != nil {
+	const place = 4 // Bytes of its length, attributes, time and offset.
+	carried, d := batch[place:], decoder{packed: true}
+	if v := d.unpack(carried); v.ID != "e1" || string(v.Data) != "payload" {
+		t.Fatalf("the record has the envelope %+v, want that of e1", v)
+	}
+	for n := range carried {
+		if v := d.unpack(carried[:n]); v.ID != "" || v.Data != nil {
 			t.Errorf("%d bytes gave the envelope %+v, want none", n, v)
 		}
 	}
